@@ -1,0 +1,3 @@
+//! The serialnumberd agent: the protocol engine of `serialnumberd-core` and the edges around it.
+
+pub mod record;

@@ -1,0 +1,3 @@
+//! The `serialnumberd` program: everything is in the library.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The plugin ABI of serialnumberd, and the safe Rust SDK over it.
