@@ -1,9 +1,11 @@
-//! Every number of the ABI, each with its meaning.
+//! Every number of the ABI, each with its meaning, and the empty values.
 //!
 //! cbindgen would write them as bare `int` literals, so `plugin.h` states them by hand with their types, and
 //! a test compares both sides through [`CONSTANTS`].
 
-use super::{slnd_kind, slnd_level, slnd_perms, slnd_status, slnd_verdict};
+use super::{
+    slnd_decision, slnd_error, slnd_kind, slnd_level, slnd_perms, slnd_status, slnd_str, slnd_verdict,
+};
 
 macro_rules! constants {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $value:expr;)*) => {
@@ -182,4 +184,19 @@ constants! {
 #[must_use]
 pub const fn slnd_ev_bit(kind: slnd_kind) -> u64 {
     if kind < 64 { 1 << kind } else { 0 }
+}
+
+impl slnd_str {
+    /// The empty text.
+    pub const EMPTY: slnd_str = slnd_str { ptr: c"".as_ptr(), len: 0 };
+}
+
+impl slnd_error {
+    /// No error yet: what a caller hands in.
+    pub const NONE: slnd_error = slnd_error { code: 0, zero: 0, message: [0; 248] };
+}
+
+impl slnd_decision {
+    /// No opinion: what the host fills in before it asks.
+    pub const ABSTAIN: slnd_decision = slnd_decision { verdict: 0, zero: 0, reason: [0; 1016] };
 }

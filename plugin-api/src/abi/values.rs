@@ -80,18 +80,3 @@ pub struct slnd_decision {
     /// For people: UTF-8, NUL-terminated, so at most 1015 bytes; empty for none.
     pub reason: [c_char; 1016],
 }
-
-impl slnd_str {
-    /// The empty text.
-    pub const EMPTY: slnd_str = slnd_str { ptr: c"".as_ptr(), len: 0 };
-}
-
-impl slnd_error {
-    /// No error yet: what a caller hands in.
-    pub const NONE: slnd_error = slnd_error { code: 0, zero: 0, message: [0; 248] };
-}
-
-impl slnd_decision {
-    /// No opinion: what the host fills in before it asks.
-    pub const ABSTAIN: slnd_decision = slnd_decision { verdict: 0, zero: 0, reason: [0; 1016] };
-}
