@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use serialnumberd_plugin::{
-    About, Decision, Error, Event, Events, Host, Kinds, OptionSpec, Options, Permissions, Plugin, Stage, State,
-    Verdict,
+    About, Decision, Error, Event, Events, Host, Kinds, OptionSpec, Options, Permissions, Plugin, Stage,
+    State, Verdict,
 };
 
 /// One instance.
@@ -14,7 +14,9 @@ pub struct Example {
 }
 
 const OPTIONS: &[OptionSpec] =
-    &[OptionSpec::choice(c"verdict", c"warn|deny", c"What a proved duplicate gets.").default(c"deny").reloadable()];
+    &[OptionSpec::choice(c"verdict", c"warn|deny", c"What a proved duplicate gets.")
+        .default(c"deny")
+        .reloadable()];
 
 impl Plugin for Example {
     const ABOUT: About = About {
