@@ -1,3 +1,4 @@
 //! The serialnumberd agent: the protocol engine of `serialnumberd-core` and the edges around it.
 
+pub mod plugin;
 pub mod record;
