@@ -1,6 +1,7 @@
 //! The serialnumberd agent: the protocol engine of `serialnumberd-core` and the edges around it.
 
 pub mod config;
+pub mod control;
 pub mod paths;
 pub mod record;
 pub mod status;

@@ -4,11 +4,17 @@
 //! older client shows what a newer agent says.  Every field has a default for the same reason.  This
 //! file knows neither engine nor socket.
 
+mod convert;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use serialnumberd_core::{Mono, Now};
+
+#[cfg(test)]
+pub(crate) use convert::tests::{SECOND, other_holder};
+pub use convert::{InterfaceNames, interface};
 
 /// The whole document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
