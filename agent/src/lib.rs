@@ -1,3 +1,5 @@
 //! The serialnumberd agent: the protocol engine of `serialnumberd-core` and the edges around it.
 
+pub mod clock;
 pub mod record;
+pub mod socket;
