@@ -3,3 +3,7 @@
 pub mod clock;
 pub mod record;
 pub mod socket;
+pub mod config;
+pub mod paths;
+pub mod record;
+pub mod status;
