@@ -1,0 +1,157 @@
+//! The client's end of the control socket: blocking, with time limits.
+
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::protocol::{Line, MAX_ANSWER_LINE, Request, answer_line, hello_line, request_line};
+
+/// How long an agent may take for an answer that waits for nothing; its loop turns in milliseconds.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection to an agent.
+#[derive(Debug)]
+pub struct Client {
+    stream: BufReader<UnixStream>,
+    path: PathBuf,
+    last_id: u64,
+}
+
+impl Client {
+    /// Connects to the first of `places` where an agent answers.
+    ///
+    /// # Errors
+    /// A sentence that names every place tried, and what to do.
+    pub fn connect(places: &[PathBuf]) -> Result<Client, String> {
+        let mut tried = Vec::new();
+        for path in places {
+            match UnixStream::connect(path) {
+                Ok(stream) => return Client::open(stream, path),
+                Err(e) => tried.push(format!("{} ({})", path.display(), miss(&e))),
+            }
+        }
+        Err(format!(
+            "no agent answers at {}; start one with `serialnumberd run`, or name its socket with --control",
+            tried.join(" or ")
+        ))
+    }
+
+    fn open(stream: UnixStream, path: &Path) -> Result<Client, String> {
+        let mut client = Client { stream: BufReader::new(stream), path: path.to_owned(), last_id: 0 };
+        client.set_patience(Some(PATIENCE))?;
+        // A refused client finds the reason in what it can still read.
+        let _ = client.stream.get_ref().write_all(&hello_line());
+        match client.line()? {
+            Line::Hello { proto: 1.. } => Ok(client),
+            Line::Farewell(why) => Err(why),
+            _ => Err(format!("what answers at {} does not speak the control protocol", path.display())),
+        }
+    }
+
+    /// Asks, and waits for the answer up to [`PATIENCE`] and `extra`.
+    ///
+    /// # Errors
+    /// The agent's sentence, or one that says what became of it.
+    pub fn ask<T: DeserializeOwned>(&mut self, request: &Request, extra: Duration) -> Result<T, String> {
+        self.last_id += 1;
+        let id = self.last_id;
+        self.set_patience(Some(PATIENCE + extra))?;
+        let sent = self.stream.get_ref().write_all(&request_line(id, request));
+        loop {
+            match self.line() {
+                Ok(Line::Answer { id: of, result }) if of == id => {
+                    let value = result?;
+                    return serde_json::from_value(value)
+                        .map_err(|e| format!("the agent's answer is not understood: {e}"));
+                }
+                Ok(Line::Farewell(why)) => return Err(why),
+                Ok(Line::Request { id, name, .. }) => self.refuse(id, &name)?,
+                Ok(_) => {}
+                Err(gone) => return Err(sent.err().map_or(gone, |e| self.broken(&e))),
+            }
+        }
+    }
+
+    /// Asks for events.  The connection is for them alone from then on.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn watch(mut self) -> Result<Watch, String> {
+        let _: Value = self.ask(&Request::Watch, Duration::ZERO)?;
+        self.set_patience(None)?;
+        Ok(Watch(self))
+    }
+
+    /// Requests go both ways; this client answers none.
+    fn refuse(&self, id: u64, name: &str) -> Result<(), String> {
+        let sentence = format!("unknown request \"{name}\"; this client answers none");
+        self.stream.get_ref().write_all(&answer_line(id, &Err(sentence))).map_err(|e| self.broken(&e))
+    }
+
+    fn line(&mut self) -> Result<Line, String> {
+        let mut bytes = Vec::new();
+        let limit = u64::try_from(MAX_ANSWER_LINE).unwrap_or(u64::MAX);
+        let read = self.stream.by_ref().take(limit).read_until(b'\n', &mut bytes);
+        match read {
+            Ok(_) if bytes.ends_with(b"\n") => Line::read(&bytes),
+            Ok(n) if n == MAX_ANSWER_LINE => Err("the agent's answer is longer than 64 MiB".to_owned()),
+            Ok(_) => Err(format!("the agent at {} has gone", self.path.display())),
+            Err(e) => Err(self.broken(&e)),
+        }
+    }
+
+    fn set_patience(&self, patience: Option<Duration>) -> Result<(), String> {
+        let stream = self.stream.get_ref();
+        stream
+            .set_read_timeout(patience)
+            .and_then(|()| stream.set_write_timeout(patience))
+            .map_err(|e| self.broken(&e))
+    }
+
+    fn broken(&self, e: &std::io::Error) -> String {
+        let path = self.path.display();
+        match e.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                format!("the agent at {path} does not answer in time; its log may say why")
+            }
+            _ => format!("the connection to the agent at {path} broke: {e}"),
+        }
+    }
+}
+
+/// A connection on which events come.
+#[derive(Debug)]
+pub struct Watch(Client);
+
+impl Watch {
+    /// Waits for the next event, however long that takes.
+    ///
+    /// # Errors
+    /// A sentence: the agent's, if it ends, or one that says what became of the connection.
+    pub fn next_event(&mut self) -> Result<Value, String> {
+        loop {
+            match self.0.line()? {
+                Line::Event(event) => return Ok(event),
+                Line::Farewell(why) => return Err(why),
+                Line::Request { id, name, .. } => self.0.refuse(id, &name)?,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Why nobody answers at a place.
+fn miss(e: &std::io::Error) -> String {
+    match e.kind() {
+        ErrorKind::NotFound => "no socket there".to_owned(),
+        ErrorKind::ConnectionRefused => "its agent is dead".to_owned(),
+        ErrorKind::PermissionDenied => {
+            "permission denied: ask for a place in control_uids or control_gids".to_owned()
+        }
+        _ => e.to_string(),
+    }
+}

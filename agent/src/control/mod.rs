@@ -1,0 +1,17 @@
+//! The control socket: how licensed software, people and tools reach a running agent.
+//!
+//! Owns the protocol of JSON lines on a Unix stream, its server for the event loop and its client.
+//! It carries questions and answers and knows nothing of engine, plugins or network.
+
+mod access;
+pub mod client;
+mod connection;
+mod event_view;
+pub mod protocol;
+pub mod server;
+mod socket_file;
+#[cfg(test)]
+mod tests;
+
+pub use access::Access;
+pub use event_view::EventView;

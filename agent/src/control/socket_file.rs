@@ -1,0 +1,229 @@
+//! The socket's file: made under a temporary name, shown by a rename once it answers, removed at the
+//! end if it is still this agent's.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process;
+
+use nix::unistd::{Gid, Uid, chown};
+
+/// Owner and group may connect; who of them is served is [`super::Access`]'s matter.
+const MODE: u32 = 0o660;
+/// `sun_path` of sys/un.h has 108 bytes, the last of them NUL.
+const LONGEST_PATH: usize = 107;
+/// Temporary names that are tried: several agents of one process may be in one directory.
+const TEMPORARY_NAMES: u32 = 64;
+
+/// A listening socket's file.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    temporary: Option<PathBuf>,
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    /// Listens under a temporary name beside `path`.  A missing directory is made: 0755 by root, since the
+    /// system's clients must get there, else 0700.
+    ///
+    /// # Errors
+    /// A sentence, if an agent answers at `path` already or the socket cannot be made there.
+    pub(super) fn listen(path: &Path, group: Option<u32>) -> Result<(UnixListener, SocketFile), String> {
+        let shown = path.display();
+        let fail = |e: &dyn std::fmt::Display| format!("cannot make the control socket {shown}: {e}");
+        let length = path.as_os_str().len();
+        if length > LONGEST_PATH {
+            return Err(fail(&format!(
+                "its path has {length} bytes and a Unix socket's at most {LONGEST_PATH}; set a shorter `control`"
+            )));
+        }
+        make_directory(path)?;
+        refuse_occupied(path)?;
+        let (listener, temporary) = bind_temporary(path).map_err(|e| fail(&e))?;
+        let prepared = prepare(&temporary, group).and_then(|identity| {
+            listener.set_nonblocking(true)?;
+            Ok(identity)
+        });
+        match prepared {
+            Ok(identity) => {
+                Ok((listener, SocketFile { path: path.to_owned(), temporary: Some(temporary), identity }))
+            }
+            Err(e) => {
+                let _ = fs::remove_file(&temporary);
+                Err(fail(&e))
+            }
+        }
+    }
+
+    /// Shows the socket under its own name.  A stale file of a dead agent is replaced.
+    ///
+    /// # Errors
+    /// A sentence, if an agent answers there by now or the rename fails.
+    pub(super) fn publish(&mut self) -> Result<(), String> {
+        let Some(temporary) = self.temporary.take() else { return Ok(()) };
+        let published = refuse_occupied(&self.path).and_then(|()| {
+            fs::rename(&temporary, &self.path)
+                .map_err(|e| format!("cannot make the control socket {}: {e}", self.path.display()))
+        });
+        if published.is_err() {
+            self.temporary = Some(temporary);
+        }
+        published
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let path = self.temporary.as_ref().unwrap_or(&self.path);
+        let still_mine = fs::symlink_metadata(path).is_ok_and(|m| (m.dev(), m.ino()) == self.identity);
+        if still_mine && let Err(e) = fs::remove_file(path) {
+            log::warn!("cannot remove the control socket {}: {e}", path.display());
+        }
+    }
+}
+
+fn make_directory(path: &Path) -> Result<(), String> {
+    let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) else { return Ok(()) };
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let mode = if Uid::effective().is_root() { 0o755 } else { 0o700 };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(directory)
+        .and_then(|()| fs::set_permissions(directory, Permissions::from_mode(mode)))
+        .map_err(|e| {
+            format!(
+                "cannot make the directory {} of the control socket: {e}; make it, or set another `control`",
+                directory.display()
+            )
+        })
+}
+
+/// Refuses a living agent's socket and anything that is no socket.
+fn refuse_occupied(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    match fs::symlink_metadata(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(format!("cannot look at the control socket {shown}: {e}")),
+        Ok(meta) if !meta.file_type().is_socket() => {
+            return Err(format!("{shown} is no socket: remove it, or set another `control`"));
+        }
+        Ok(_) => {}
+    }
+    // Not blocking: an agent whose queue of connections is full lives too.
+    match mio::net::UnixStream::connect(path) {
+        Err(e) if matches!(e.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) => Ok(()),
+        Err(e) if e.kind() != ErrorKind::WouldBlock => {
+            Err(format!("cannot tell whether an agent answers at {shown}: {e}"))
+        }
+        Ok(_) | Err(_) => {
+            Err(format!("an agent answers at {shown} already; stop it, or set another `control`"))
+        }
+    }
+}
+
+fn bind_temporary(path: &Path) -> std::io::Result<(UnixListener, PathBuf)> {
+    let mut taken = std::io::Error::from(ErrorKind::AddrInUse);
+    for n in 0..TEMPORARY_NAMES {
+        // Short, so that it fits wherever the real name fits.
+        let temporary = path.with_file_name(format!(".{:x}.{n:x}", process::id()));
+        match UnixListener::bind(&temporary) {
+            Ok(listener) => return Ok((listener, temporary)),
+            Err(e) if e.kind() == ErrorKind::AddrInUse => taken = e,
+            Err(e) => return Err(e),
+        }
+    }
+    Err(taken)
+}
+
+/// Gives the file its mode and group; answers device and inode, which a rename keeps.
+fn prepare(temporary: &Path, group: Option<u32>) -> std::io::Result<(u64, u64)> {
+    fs::set_permissions(temporary, Permissions::from_mode(MODE))?;
+    if let Some(gid) = group
+        && let Err(e) = chown(temporary, None, Some(Gid::from_raw(gid)))
+    {
+        log::warn!(
+            "cannot give the control socket to group {gid} of control_gids: {e}; \
+             its members get through only if the agent's user is one of them"
+        );
+    }
+    let meta = fs::symlink_metadata(temporary)?;
+    Ok((meta.dev(), meta.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn listen(path: &Path) -> (UnixListener, SocketFile) {
+        SocketFile::listen(path, None).unwrap()
+    }
+
+    #[test]
+    fn it_appears_by_rename_and_goes_with_its_agent() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new/control.sock");
+        let (_listener, mut file) = listen(&path);
+        assert!(!path.exists());
+        file.publish().unwrap();
+        let meta = fs::metadata(&path).unwrap();
+        assert_eq!(meta.permissions().mode() & 0o777, 0o660);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        UnixStream::connect(&path).unwrap();
+        drop(file);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn an_unpublished_one_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(listen(&dir.path().join("control.sock")));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_living_agent_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        let (_l1, mut first) = listen(&path);
+        let (_l2, mut second) = listen(&path);
+        first.publish().unwrap();
+        assert!(second.publish().unwrap_err().contains("an agent answers at"));
+        assert!(SocketFile::listen(&path, None).unwrap_err().contains("an agent answers at"));
+        drop(second);
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn a_dead_agents_socket_is_replaced_and_not_removed_by_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        let (dead_listener, mut dead) = listen(&path);
+        dead.publish().unwrap();
+        drop(dead_listener);
+        let (_listener, mut file) = listen(&path);
+        file.publish().unwrap();
+        drop(dead);
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_in_the_way_gets_a_sentence() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        fs::write(&path, "precious").unwrap();
+        assert!(SocketFile::listen(&path, None).unwrap_err().contains("is no socket"));
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+        let below = SocketFile::listen(&path.join("x/control.sock"), None).unwrap_err();
+        assert!(below.contains("cannot make the directory"), "{below}");
+        let long = dir.path().join("x".repeat(108));
+        assert!(SocketFile::listen(&long, None).unwrap_err().contains("set a shorter `control`"));
+    }
+}
