@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::ThreadId;
 
 use serialnumberd_plugin::Plugin;
-use serialnumberd_plugin::abi::{self, *};
+use serialnumberd_plugin::abi::*;
 
-pub use events::{Dup, HolderSpec, announcement, duplicate, lost, query, resolved, state, tick, unknown};
+pub use events::*;
 
 /// What the plugin did to the host.
 #[derive(Default)]
@@ -321,7 +321,3 @@ impl Drop for FakeHost {
         }
     }
 }
-
-pub use events::Event;
-
-const _: () = assert!(abi::SLND_ABI_MAJOR == 1);
