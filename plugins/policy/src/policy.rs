@@ -21,6 +21,9 @@ const NEXT: u64 = 1;
 /// The wake-up that writes the file: not while a verdict is awaited, because a disk may be slow.
 const SAVE: u64 = 2;
 
+/// When a verdict that the host could not take (its queue was full) is offered again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// One instance.
 #[derive(Debug)]
 pub struct Policy {
@@ -31,6 +34,8 @@ pub struct Policy {
     store: Store,
     /// What the wall clock said when the host's clock said what.
     clocks: Now,
+    /// When a refused verdict is offered again.
+    retry: Option<u64>,
     /// What the timer is set to.
     timer: Option<u64>,
     /// A wake-up for the file is under way.
@@ -61,6 +66,7 @@ impl Plugin for Policy {
             ledger: Ledger::default(),
             store,
             clocks: Now::default(),
+            retry: None,
             timer: None,
             waking: false,
             crowded: false,
@@ -70,7 +76,9 @@ impl Plugin for Policy {
     fn configure(&mut self, options: &Options<'_>, reload: bool) -> Result<(), Error> {
         self.rules = Rules::read(options)?;
         if reload {
-            self.settle(self.now(), &BTreeSet::new());
+            let now = self.now();
+            self.settle(now, &BTreeSet::new());
+            self.save_when_fit(now, true);
         }
         Ok(())
     }
@@ -185,7 +193,7 @@ impl Policy {
 
     /// Judges every claim anew, and replaces the verdicts that have changed; those of `asked` are about to be answered.
     fn settle(&mut self, now: Now, asked: &BTreeSet<ClaimId>) {
-        let mut gone = Vec::new();
+        let (mut gone, mut refused) = (Vec::new(), false);
         for (id, claim) in &mut self.claims {
             let stance = verdict::stance(&self.rules, claim);
             if stance == Stance::Restricted {
@@ -206,7 +214,10 @@ impl Policy {
                 Ok(()) => claim.given = decision,
                 // The license was taken out of the configuration.
                 Err(e) if e.status() == SLND_E_INVALID => gone.push(*id),
-                Err(e) => log::warn!("{}: the verdict could not be replaced: {e}", claim.product),
+                Err(e) => {
+                    log::warn!("{}: the verdict could not be replaced: {e}", claim.product);
+                    refused = true;
+                }
             }
         }
         for id in gone {
@@ -214,6 +225,7 @@ impl Policy {
             self.ledger.pause(id, true, now);
         }
         self.ledger.forget(now);
+        self.retry = refused.then(|| now.mono_ns.saturating_add(verdict::nanoseconds(RETRY_AFTER)));
         self.set_timer(now);
     }
 
@@ -241,7 +253,7 @@ impl Policy {
             .filter_map(|c| c.blind_since)
             .map(|since| verdict::blind_at(&self.rules, since));
         let blind = blind.filter(|at| *at > now.mono_ns);
-        let next = self.ledger.deadline(self.rules.grace).into_iter().chain(blind).min();
+        let next = self.ledger.deadline(self.rules.grace).into_iter().chain(blind).chain(self.retry).min();
         if next == self.timer {
             return;
         }

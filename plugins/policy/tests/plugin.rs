@@ -271,6 +271,31 @@ fn an_answer_that_comes_too_late_is_given_again() {
 }
 
 #[test]
+fn a_verdict_that_the_host_could_not_take_is_offered_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = running(dir.path(), &[("mode", "strict")]);
+    host.ask(duplicate(&twice(true)));
+    *host.seen.refuse_decisions.lock().unwrap() = SLND_E_AGAIN;
+    host.deliver(&[resolved(7, 1, SLND_CAUSE_GOODBYE)]).unwrap();
+    assert!(host.decisions().is_empty());
+    *host.seen.refuse_decisions.lock().unwrap() = SLND_OK;
+    host.advance(seconds(1));
+    assert_eq!(host.decisions()[0].1, ALLOW);
+    assert!(host.seen.timers.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_claim_that_is_no_longer_held_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = running(dir.path(), &[("mode", "strict")]);
+    host.ask(duplicate(&twice(true)));
+    *host.seen.refuse_decisions.lock().unwrap() = SLND_E_INVALID;
+    host.configure(&options(&[]), true).unwrap();
+    assert!(host.status().contains("\"claims\":[]"), "{}", host.status());
+    assert_eq!(host.lines(), []);
+}
+
+#[test]
 fn lost_conflicts_are_told_lost_announcements_are_not() {
     let dir = tempfile::tempdir().unwrap();
     let mut host = running(dir.path(), &[]);
