@@ -114,7 +114,7 @@ mod tests {
             (0..=place).for_each(|_| counters.count(Mono(0), *fate, &arrival));
         }
         assert!(Fate::ALL.iter().enumerate().all(|(place, fate)| counters.fate(*fate) == place as u64 + 1));
-        assert_eq!(counters.received(), counters.fates().values().sum());
+        assert_eq!(counters.received(), counters.fates().values().sum::<u64>());
     }
 
     #[test]

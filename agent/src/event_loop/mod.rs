@@ -11,7 +11,7 @@ mod links;
 mod reload;
 mod report;
 mod requests;
-mod start;
+pub mod start;
 mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
