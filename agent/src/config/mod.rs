@@ -5,7 +5,6 @@
 
 mod agent;
 mod document;
-mod glob;
 mod license;
 mod load;
 mod nearest;
@@ -23,10 +22,10 @@ use std::time::Duration;
 
 use serialnumberd_core::Product;
 
-pub use glob::NameGlob;
 pub use nearest::nearest;
 pub use problem::{ConfigError, Problem};
-pub use serial::{SerialText, canonical_serial};
+pub use serial::SerialText;
+pub use serialnumberd_core::Legacy;
 
 use crate::paths::Profile;
 
@@ -59,8 +58,8 @@ pub struct AgentConfig {
     pub control: PathBuf,
     /// The UDP port of announcements.
     pub port: u16,
-    /// Which interfaces fit.
-    pub interfaces: Vec<NameGlob>,
+    /// Which interfaces fit: names, or patterns with `*` and `?`.
+    pub interfaces: Vec<String>,
     /// The steady interval between announcements; whole seconds, 1 s to 1 h as in the datagram.
     pub interval: Duration,
     /// How much later a second round must confirm a conflict; 1 s to 1 h.
@@ -89,18 +88,6 @@ pub struct AgentConfig {
     pub address: Option<IpAddr>,
     /// Who gets unicast copies of every ANNOUNCE and GOODBYE.
     pub peers: Vec<SocketAddr>,
-}
-
-/// What becomes of the classic text format (`legacy`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Legacy {
-    /// It is dropped.
-    Off,
-    /// It is counted and reported, never answered.
-    #[default]
-    Listen,
-    /// Queries for a product held here are answered.
-    Answer,
 }
 
 /// What a late or dead policy leaves in force (`on_policy_failure`).
