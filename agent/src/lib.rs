@@ -4,6 +4,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod paths;
+pub mod plugin;
 pub mod record;
 pub mod socket;
 pub mod status;

@@ -1,0 +1,453 @@
+//! The plugin host as the event loop sees it: start, publish, poll, watch, stop.
+//!
+//! The loop never calls a plugin and never takes a lock that a plugin thread can hold: each instance has
+//! its own thread, a bounded lock-free queue in each direction, and atomics.  Only [`PluginHost::start`] and
+//! [`PluginHost::stop`] wait, each with a bound, and neither is called from within the loop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use rtrb::RingBuffer;
+use serialnumberd_core::{ClaimId, HolderView, Product};
+use serialnumberd_plugin::abi::SLND_PERM_HOLDERS;
+
+use super::error::{PluginError, Rule};
+use super::file;
+use super::host_table::HostInfo;
+use super::instance::{Instance, Parts, PluginStatus};
+use super::limits::{COMMANDS, MESSAGES, START_TIMEOUT};
+use super::manifest;
+use super::permission::Permissions;
+use super::reload::Reload;
+use super::shared::{Clock, Command, Doorbell, HolderTable, Message, Shared, Wake};
+use super::worker::{self, Job, Ready};
+use crate::record::{Decision, Record};
+
+/// How a plugin is separated from the agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// On a thread of the agent's process.
+    #[default]
+    Thread,
+    /// In a process of its own: refused by this release.
+    Process,
+}
+
+/// What is done with a plugin's verdicts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VerdictUse {
+    /// It is never asked.
+    #[default]
+    Ignore,
+    /// It is asked, and its verdict is shown.
+    Advise,
+    /// Its verdict counts.
+    Require,
+}
+
+impl VerdictUse {
+    /// The configuration's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            VerdictUse::Ignore => "ignore",
+            VerdictUse::Advise => "advise",
+            VerdictUse::Require => "require",
+        }
+    }
+}
+
+/// One `[[plugin]]` of the configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PluginSpec {
+    /// Its file, see [`super::find`].
+    pub path: PathBuf,
+    /// How it is separated.
+    pub isolation: Isolation,
+    /// What is done with its verdicts.
+    pub verdict: VerdictUse,
+    /// Names of the permissions it is granted.
+    pub grant: Vec<String>,
+    /// `[plugin.options]`.
+    pub options: toml::Table,
+    /// The agent's state directory; the plugin's own is made below it.
+    pub state_dir: PathBuf,
+}
+
+/// What a plugin asks the loop to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Its verdict on a claim: replaces its standing one.
+    Decided {
+        /// Index among the specs.
+        plugin: usize,
+        /// Of which claim; the host does not know which ones are held.
+        claim: ClaimId,
+        /// The verdict; ABSTAIN is one too.
+        decision: Decision,
+        /// The record that asked; `None` if the plugin spoke up by itself.
+        answers: Option<u64>,
+    },
+    /// It was asked for a verdict and failed: the last one stays in force.
+    NoAnswer {
+        /// Index among the specs.
+        plugin: usize,
+        /// Of which claim.
+        claim: ClaimId,
+        /// The record that asked.
+        seq: u64,
+    },
+    /// It asks for an announcement, subject to the protocol's rate limits.
+    Announce {
+        /// Index among the specs.
+        plugin: usize,
+        /// Of which product; `None` is all.
+        product: Option<Product>,
+        /// The whole burst and a round, not one datagram.
+        probe: bool,
+    },
+}
+
+/// A plugin whose verdict is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decider<'a> {
+    /// Index among the specs.
+    pub plugin: usize,
+    /// Its id.
+    pub id: &'a str,
+    /// Its verdict counts; else it is only shown.
+    pub counts: bool,
+    /// It answers at present.
+    pub is_healthy: bool,
+}
+
+/// How long plugins that did start may take to stop because another one did not.
+const STOP_AFTER_FAILED_START: Duration = Duration::from_secs(1);
+
+/// All plugins of an agent.
+pub struct PluginHost {
+    pub(super) instances: Vec<Instance>,
+    pub(super) reload: Reload,
+    clock: Clock,
+    doorbell: Arc<Doorbell>,
+    holders: HolderTable,
+    /// Where [`PluginHost::poll_action`] goes on, so that each plugin gets its turn.
+    next: usize,
+    now_ns: u64,
+}
+
+/// A plugin on its way to start.
+struct Starting {
+    parts: Parts,
+    ready: Receiver<Result<Ready, PluginError>>,
+}
+
+impl PluginHost {
+    /// Starts the plugins, each on its own thread, and waits until all have started, at most 10 s.
+    ///
+    /// `wake` makes the loop's poll return and must not block; `clock` is `CLOCK_BOOTTIME` in nanoseconds.  Both
+    /// are called from plugin threads.
+    ///
+    /// # Errors
+    /// The first plugin that is refused or fails, by name, rule and remedy; those that had started are stopped.
+    pub fn start(
+        specs: Vec<PluginSpec>,
+        wake: Wake,
+        host: &HostInfo,
+        clock: Clock,
+    ) -> Result<PluginHost, PluginError> {
+        let now_ns = clock();
+        let mut plugins = PluginHost {
+            instances: Vec::new(),
+            reload: Reload::default(),
+            clock,
+            doorbell: Arc::new(Doorbell::new(wake)),
+            holders: HolderTable::new(),
+            next: 0,
+            now_ns,
+        };
+        let mut starting = Vec::new();
+        let mut outcome = Ok(());
+        for spec in specs {
+            outcome = plugins.launch(spec, host, &starting).map(|one| starting.push(one));
+            if outcome.is_err() {
+                break;
+            }
+        }
+        // Those under way are awaited even if another was refused: they must be stopped, not forgotten.
+        for one in starting {
+            let joined = plugins.join(one);
+            outcome = outcome.and(joined);
+        }
+        match outcome {
+            Ok(()) => Ok(plugins),
+            Err(error) => {
+                plugins.stop(STOP_AFTER_FAILED_START);
+                Err(error)
+            }
+        }
+    }
+
+    /// Checks what can be checked without running the plugin's code, then starts its thread.
+    fn launch(
+        &self,
+        spec: PluginSpec,
+        host: &HostInfo,
+        others: &[Starting],
+    ) -> Result<Starting, PluginError> {
+        let (file, manifest, grant) = examine(&spec)?;
+        if let Some(other) = others.iter().find(|other| other.parts.id == manifest.id) {
+            let what =
+                format!("the configuration names it twice, {} too: leave one", other.parts.path.display());
+            return Err(PluginError::file(&spec.path, Rule::Set, what));
+        }
+        let shared = Arc::new(Shared::new());
+        let (commands, commands_end) = RingBuffer::new(COMMANDS);
+        let (messages_end, messages) = RingBuffer::new(MESSAGES);
+        let (ready_end, ready) = sync_channel(1);
+        let id = manifest.id.clone();
+        let job = Job {
+            file,
+            manifest,
+            grant,
+            options: spec.options,
+            state_dir: spec.state_dir,
+            host: host.clone(),
+            clock: Arc::clone(&self.clock),
+            doorbell: Arc::clone(&self.doorbell),
+            shared: Arc::clone(&shared),
+            messages: messages_end,
+            commands: commands_end,
+            ready: ready_end,
+        };
+        // The kernel shows 15 bytes of a thread's name.
+        let thread = thread::Builder::new()
+            .name(format!("slnd-{id}").chars().take(15).collect())
+            .spawn(move || worker::run(job))
+            .map_err(|error| {
+                PluginError::new(&id, Rule::LifeCycle, format!("no thread can be made for it: {error}"))
+            })?;
+        let worker = thread.thread().clone();
+        let parts = Parts {
+            id,
+            path: spec.path,
+            grant: spec.grant,
+            verdict: spec.verdict,
+            shared,
+            commands,
+            messages,
+            worker,
+        };
+        Ok(Starting { parts, ready })
+    }
+
+    /// Waits for a plugin to have started; `START_TIMEOUT` counts from when `start` was called.
+    fn join(&mut self, starting: Starting) -> Result<(), PluginError> {
+        let Starting { parts, ready } = starting;
+        let waited = Duration::from_nanos((self.clock)().saturating_sub(self.now_ns));
+        match ready.recv_timeout(START_TIMEOUT.saturating_sub(waited)) {
+            Ok(Ok(facts)) => {
+                let instance = Instance::new(parts, facts);
+                log::info!("plugin {}: started from {}", instance.id, instance.path.display());
+                if instance.verdict != VerdictUse::Ignore && !instance.decides() {
+                    log::warn!(
+                        "plugin {}: verdict = \"{}\" has no effect without the permission \"verdict\", wanted by it and granted",
+                        instance.id,
+                        instance.verdict.as_str()
+                    );
+                }
+                self.instances.push(instance);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(error),
+            Err(RecvTimeoutError::Timeout) => {
+                parts.shared.close();
+                let call = parts.shared.present_call().map_or("start", |(_, call)| call);
+                let what = format!("its {call} did not return within {} s", START_TIMEOUT.as_secs());
+                Err(PluginError::new(&parts.id, Rule::LifeCycle, what))
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(PluginError::new(&parts.id, Rule::LifeCycle, "its thread ended before it had started"))
+            }
+        }
+    }
+
+    /// Hands a record to the plugins that want its kind.  Never blocks; a full queue counts as loss.
+    ///
+    /// Returns the indexes of those whose verdict is awaited (the record has `decide_until_ns`, and the
+    /// configuration and the permission are there): each will answer by one [`Action::Decided`] or
+    /// [`Action::NoAnswer`] with this record's `seq`, unless it stalls or is quarantined first.
+    pub fn publish(&mut self, record: &Arc<Record>) -> Vec<usize> {
+        let asked = self.instances.iter_mut().enumerate();
+        asked.filter_map(|(index, instance)| instance.publish(record).then_some(index)).collect()
+    }
+
+    /// The next thing that a plugin wants.  To be called until `None`, once a turn and after every wake; how
+    /// much is taken from one plugin in one turn is bounded, and [`PluginHost::next_deadline_ns`] is at once if
+    /// something is left.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        if let Some(action) = self.scan() {
+            return Some(action);
+        }
+        // What was queued before the bell is answered is seen by the second look; what comes after rings anew.
+        if self.doorbell.answer() { self.scan() } else { None }
+    }
+
+    fn scan(&mut self) -> Option<Action> {
+        for _ in 0..self.instances.len() {
+            let plugin = self.next % self.instances.len();
+            self.instances[plugin].settle();
+            while let Some(message) = self.instances[plugin].message() {
+                if let Some(action) = self.action(plugin, message) {
+                    return Some(action);
+                }
+            }
+            self.next = plugin + 1;
+        }
+        None
+    }
+
+    fn action(&mut self, plugin: usize, message: Message) -> Option<Action> {
+        match message {
+            Message::Decided { claim, decision, answers } => {
+                Some(Action::Decided { plugin, claim, decision, answers })
+            }
+            Message::NoAnswer { claim, seq } => Some(Action::NoAnswer { plugin, claim, seq }),
+            Message::Announce { product, probe } => Some(Action::Announce { plugin, product, probe }),
+            Message::Configured { generation, result } => {
+                let id = &self.instances[plugin].id;
+                self.reload.answered(plugin, id, generation, result);
+                None
+            }
+        }
+    }
+
+    /// Once a turn, with the turn's time: watches the calls, and gives each plugin its budget of messages.
+    pub fn tick(&mut self, now_ns: u64) {
+        self.now_ns = now_ns;
+        for instance in &mut self.instances {
+            instance.new_turn();
+            instance.settle();
+            instance.watch(now_ns);
+        }
+    }
+
+    /// When [`PluginHost::tick`] has something to see; `None` while no plugin has anything to do.
+    #[must_use]
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        if self.instances.iter().any(Instance::has_messages) {
+            return Some(self.now_ns);
+        }
+        let watches = self.instances.iter().filter_map(|instance| instance.watch_ns(self.now_ns));
+        watches.chain(self.reload.deadline_ns()).min()
+    }
+
+    /// The plugins whose verdicts are asked for.
+    pub fn deciders(&self, now_ns: u64) -> impl Iterator<Item = Decider<'_>> {
+        let all = self.instances.iter().enumerate().filter(|(_, instance)| instance.decides());
+        all.map(move |(plugin, instance)| Decider {
+            plugin,
+            id: &instance.id,
+            counts: instance.verdict == VerdictUse::Require,
+            is_healthy: instance.shared.health(now_ns).answers(),
+        })
+    }
+
+    /// Whether any plugin may read the holder table: if not, the loop need not publish it.
+    #[must_use]
+    pub fn wants_holders(&self) -> bool {
+        self.instances.iter().any(may_read_holders)
+    }
+
+    /// Publishes the holders of a product's claim, in their order; `None` if it is not held any more.
+    pub fn set_holders(&mut self, product: Product, holders: Option<Arc<[HolderView]>>) {
+        match holders {
+            Some(holders) => self.holders.insert(product, holders),
+            None => self.holders.remove(&product),
+        };
+        if self.wants_holders() {
+            let table = Arc::new(self.holders.clone());
+            for instance in self.instances.iter().filter(|instance| may_read_holders(instance)) {
+                instance.shared.holders.put(Arc::clone(&table));
+            }
+        }
+    }
+
+    /// How each plugin does, in the order of the specs.  Never waits for one.
+    pub fn status(&mut self, now_ns: u64) -> Vec<PluginStatus> {
+        self.instances.iter_mut().map(|instance| instance.status(now_ns)).collect()
+    }
+
+    /// Asks the plugins to write out what they hold back, until `deadline_ns` of the host's clock.
+    pub fn flush(&mut self, deadline_ns: u64) {
+        for instance in &mut self.instances {
+            let _a_stalled_one_cannot = instance.command(Command::Flush { deadline_ns });
+        }
+    }
+
+    /// Stops all plugins at once: events that wait are delivered, then flush, stop and destroy.  Waits at
+    /// most `timeout` in all; returns the ids of those that did not make it and are abandoned.
+    pub fn stop(mut self, timeout: Duration) -> Vec<String> {
+        let by_ns = self.ask_to_stop(timeout);
+        let running = |host: &PluginHost| host.instances.iter().any(|one| one.shared.ended().is_none());
+        while running(&self) {
+            let left_ns = by_ns.saturating_sub((self.clock)());
+            if left_ns == 0 {
+                break;
+            }
+            thread::park_timeout(Duration::from_nanos(left_ns));
+        }
+        let late = self.instances.drain(..).filter(|instance| instance.shared.ended().is_none());
+        let abandoned = late.map(|instance| {
+            instance.shared.close();
+            let call = instance.shared.present_call().map_or("stop", |(_, call)| call);
+            log::warn!(
+                "plugin {}: abandoned, its {call} did not return within the stop timeout",
+                instance.id
+            );
+            instance.id
+        });
+        abandoned.collect()
+        // Threads are not joined: what is left of a finished one is the destructors of the plugin's
+        // thread-locals, for which nobody should wait either.
+    }
+
+    fn ask_to_stop(&self, timeout: Duration) -> u64 {
+        let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        let by_ns = (self.clock)().saturating_add(timeout_ns);
+        for instance in &self.instances {
+            instance.shared.ask_to_stop(by_ns);
+            instance.unpark();
+        }
+        by_ns
+    }
+}
+
+impl Drop for PluginHost {
+    /// A host that was not stopped does not leave its threads behind for ever: they stop by themselves.
+    fn drop(&mut self) {
+        self.ask_to_stop(STOP_AFTER_FAILED_START);
+    }
+}
+
+fn may_read_holders(instance: &Instance) -> bool {
+    instance.granted.covers(Permissions(SLND_PERM_HOLDERS))
+}
+
+/// All that is checked without running the plugin's code.
+pub(super) fn examine(
+    spec: &PluginSpec,
+) -> Result<(std::fs::File, manifest::Manifest, Permissions), PluginError> {
+    if spec.isolation == Isolation::Process {
+        let what = "isolation = \"process\" is not in this release yet: write isolation = \"thread\"";
+        return Err(PluginError::file(&spec.path, Rule::Isolation, what));
+    }
+    let grant = Permissions::from_names(spec.grant.iter().map(String::as_str))
+        .map_err(|what| PluginError::file(&spec.path, Rule::Permission, what))?;
+    let file = file::open(&spec.path)?;
+    let manifest = manifest::read(&spec.path, &file)?;
+    Ok((file, manifest, grant))
+}

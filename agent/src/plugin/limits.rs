@@ -1,0 +1,80 @@
+//! Every bound of the plugin host, with its reason.
+//!
+//! Owns numbers only.  What a plugin or a file states is clamped to these or refused by them.
+
+use std::time::Duration;
+
+/// Longest chain of program headers read from a plugin; linkers write about ten.
+pub(super) const PROGRAM_HEADERS_MAX: u16 = 128;
+/// Largest note segment read: manifest, build id and properties together are below 2 KiB.
+pub(super) const NOTE_SEGMENT_MAX: u64 = 64 * 1024;
+/// Largest `struct_size` believed: sixteen times what 1.0 needs, and far from 4 GiB.
+pub(super) const DESCRIPTOR_MAX: u32 = 4096;
+/// Longest text read from a descriptor or an option: a paragraph.
+pub(super) const DESCRIPTOR_TEXT_MAX: usize = 2048;
+/// Most options of one plugin: a page of a manual.
+pub(super) const OPTIONS_MAX: u32 = 128;
+/// Largest distance between two options: as `DESCRIPTOR_MAX` for the smaller struct.
+pub(super) const OPTION_STRIDE_MAX: u32 = 1024;
+/// Longest value of one option; a list of hosts fits, a file does not belong there.
+pub(super) const OPTION_VALUE_MAX: usize = 64 * 1024;
+
+/// Events that may wait for one plugin if it states no wish: a flood of four bursts of 250.
+pub(super) const QUEUE_DEFAULT: u32 = 1024;
+/// Least queue: twice the reserved room, so that announcements get something too.
+pub(super) const QUEUE_MIN: u32 = 128;
+/// Greatest queue: 256 KiB of slots.
+pub(super) const QUEUE_MAX: u32 = 16 * 1024;
+/// Room that only duplicate, resolved and state events may take: every claim of a host changes state, is
+/// found duplicate and resolves, twice over.
+pub(super) const QUEUE_RESERVED: usize = 64;
+/// Events handed over at once if the plugin states no wish: amortizes the call, 32 KiB of decisions.
+pub(super) const BATCH_DEFAULT: u32 = 32;
+/// Greatest batch: 256 KiB of decisions.
+pub(super) const BATCH_MAX: u32 = 256;
+/// Messages of one plugin to the loop that may wait; beyond it `decide` and `announce` say "again".
+pub(super) const MESSAGES: usize = 256;
+/// Messages of one plugin that the loop takes in one turn, so that none can keep it from the network.
+pub(super) const MESSAGES_A_TURN: usize = 64;
+/// Commands of the loop to one plugin that may wait: a reload, its undoing and some flushes.
+pub(super) const COMMANDS: usize = 8;
+/// Buffers of an event larger than this are given back after its batch: a duplicate with 1,000 holders
+/// must not occupy its memory for ever.
+pub(super) const SLOT_KEEP_BYTES: usize = 16 * 1024;
+
+/// A call longer than this is `slow`: twice the 50 ms that a verdict is awaited.
+pub(super) const CALL_SLOW: Duration = Duration::from_millis(100);
+/// A call longer than this is `stalled`: longer than any sane time-out of a network write.
+pub(super) const CALL_STALLED: Duration = Duration::from_secs(5);
+/// So many panics within `PANIC_WINDOW` and the plugin is not called again.
+pub(super) const PANICS: usize = 3;
+/// See `PANICS`.
+pub(super) const PANIC_WINDOW: Duration = Duration::from_secs(600);
+/// How long loading, create, configure and start of all plugins may take together.
+pub(super) const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a reload may take in all plugins together: one that needs longer is stalled.
+pub(super) const RELOAD_TIMEOUT: Duration = CALL_STALLED;
+
+/// Longest log line taken from a plugin; the rest is cut off.
+pub(super) const LOG_LINE_MAX: usize = 2048;
+/// Log lines of one plugin in a burst.
+pub(super) const LOG_BURST: u64 = 50;
+/// Log lines of one plugin per second after the burst.
+pub(super) const LOG_PER_SECOND: u64 = 10;
+/// Figures of one plugin.
+pub(super) const METRICS: usize = 64;
+/// Longest name of a figure, as the header states it.
+pub(super) const METRIC_NAME_MAX: usize = 64;
+/// Wakes with distinct ids that may wait.
+pub(super) const WAKES: usize = 64;
+/// A periodic timer's least period: a plugin that wants more spins on a thread of its own.
+pub(super) const TIMER_PERIOD_MIN: Duration = Duration::from_millis(1);
+/// Longest status text taken from a plugin.
+pub(super) const STATUS_MAX: usize = 16 * 1024;
+/// How often the status text is asked for at most.
+pub(super) const STATUS_EVERY: Duration = Duration::from_secs(1);
+
+const _: () = assert!(QUEUE_MIN as usize >= 2 * QUEUE_RESERVED);
+const _: () = assert!(QUEUE_MIN <= QUEUE_DEFAULT && QUEUE_DEFAULT <= QUEUE_MAX);
+const _: () = assert!(BATCH_DEFAULT <= BATCH_MAX && BATCH_MAX as usize <= MESSAGES);
+const _: () = assert!(MESSAGES_A_TURN <= MESSAGES);

@@ -1,0 +1,62 @@
+//! The plugin host: loads plugins, runs each on a thread of its own, and keeps the event loop free of them.
+//!
+//! ```text
+//!              publish ──▶ outbox ═ ring of records ═▶ worker ──▶ calls ──▶ on_events ...   the plugin (C ABI)
+//!  event loop                                            │                                        │
+//!              poll_action ◀═══════ ring of messages ═══ context ◀── host_table ◀── decide, log ...
+//!              tick, status ◀── shared: atomics ──────────┘
+//! ```
+//!
+//! | file | owns |
+//! |---|---|
+//! | `file`, `elf`, `manifest` | what is known of a plugin before any of its code runs |
+//! | `descriptor`, `options`, `permission` | the acceptance rules once it is loaded |
+//! | `host`, `instance`, `outbox`, `reload` | the loop's side: never waits, takes no lock |
+//! | `worker`, `batch`, `view`, `calls`, `timers` | the plugin's thread: every call into it is made there |
+//! | `host_table`, `context`, `metrics`, `log_line` | what a plugin may call, from any thread of its own |
+//! | `shared`, `mailbox`, `watchdog`, `limits` | what both sides see, and every bound |
+//!
+//! Must not know the protocol engine, the sockets or the configuration file.
+
+mod batch;
+mod calls;
+mod context;
+mod describe;
+mod descriptor;
+mod elf;
+mod error;
+mod file;
+mod foreign;
+mod host;
+mod host_table;
+mod instance;
+mod limits;
+mod log_line;
+mod mailbox;
+mod manifest;
+mod metrics;
+mod nearest;
+mod options;
+mod outbox;
+mod permission;
+mod reload;
+mod shared;
+mod state_dir;
+mod text_room;
+mod timers;
+mod view;
+mod watchdog;
+mod worker;
+
+pub use describe::{Description, check, describe};
+pub use error::{PluginError, Rule};
+pub use file::find;
+pub use host::{Action, Decider, Isolation, PluginHost, PluginSpec, VerdictUse};
+pub use host_table::HostInfo;
+pub use instance::PluginStatus;
+pub use manifest::{Manifest, manifest};
+pub use metrics::Metric;
+pub use options::{OptionKind, OptionSpec};
+pub use permission::Permissions;
+pub use shared::{Clock, Wake};
+pub use watchdog::Health;
