@@ -27,6 +27,8 @@ pub use problem::{ConfigError, Problem};
 pub use serial::SerialText;
 pub use serialnumberd_core::Legacy;
 
+pub use crate::plugin::{Isolation, VerdictUse};
+
 use crate::paths::Profile;
 
 /// The file that `config init` prints: every key with its default and what it is for.
@@ -45,6 +47,8 @@ pub struct Config {
     pub licenses: Vec<LicenseConfig>,
     /// `[[plugin]]`, in the file's order.
     pub plugins: Vec<PluginConfig>,
+    /// `--plugin-dir`: where plugins are searched first; empty from a file.
+    pub plugin_dirs: Vec<PathBuf>,
     /// What is allowed but unwise; to be logged by whoever uses the configuration.
     pub warnings: Vec<Problem>,
 }
@@ -125,9 +129,9 @@ pub struct PluginConfig {
     /// Where its code runs.
     pub isolation: Isolation,
     /// What its verdicts are worth.
-    pub verdict: VerdictMode,
-    /// What it may do.
-    pub grant: Vec<Permission>,
+    pub verdict: VerdictUse,
+    /// Names of what it may do, each a known one.
+    pub grant: Vec<String>,
     /// `[plugin.options]`, in the file's order, for the plugin's own table of options to check.
     pub options: Vec<PluginOption>,
     /// Line of its `[[plugin]]` in the file, from 1.
@@ -145,41 +149,4 @@ pub struct PluginOption {
     pub line: usize,
     /// Column of its key, in characters, from 1.
     pub column: usize,
-}
-
-/// Where a plugin's code runs (`isolation`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Isolation {
-    /// On a thread of its own in this process.
-    #[default]
-    Thread,
-    /// In a process of its own.
-    Process,
-}
-
-/// What a plugin's verdicts are worth (`verdict`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum VerdictMode {
-    /// It is never asked.
-    #[default]
-    Ignore,
-    /// It is asked, and its verdict is shown.
-    Advise,
-    /// It is asked, and its verdict counts.
-    Require,
-}
-
-/// What a plugin may do (`grant`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Permission {
-    /// Its verdicts count.
-    Verdict,
-    /// It may ask for an announcement or a probe.
-    Announce,
-    /// It may read the table of holders.
-    Holders,
-    /// It sees raw datagrams.
-    Raw,
-    /// It may publish a subtree of the directory.
-    Directory,
 }

@@ -66,7 +66,7 @@ grace = "1h"
     assert_eq!(config.agent, AgentConfig::defaults(Profile::System, &Environment::default()).unwrap());
     assert_eq!(config.licenses[0].serial.expose(), "XSVR-999");
     let plugin = &config.plugins[0];
-    assert_eq!((plugin.verdict, &plugin.grant[..]), (VerdictMode::Require, &[Permission::Verdict][..]));
+    assert_eq!((plugin.verdict, &plugin.grant[..]), (VerdictUse::Require, &["verdict".to_owned()][..]));
     let options: Vec<_> = plugin.options.iter().map(|o| (o.key.as_str(), o.value.as_str(), o.line)).collect();
     assert_eq!(options, [("mode", Some("seniority"), 32), ("grace", Some("1h"), 33)]);
     assert_eq!(plugin.line, 26);
@@ -208,7 +208,7 @@ fn a_plugin_is_absolute_or_bare_and_asked_only_with_the_grant() {
         ("path = \"../a.so\"", "neither absolute nor the bare name"),
         ("path = \"..\"", "neither absolute nor the bare name"),
         ("path = \"a.so\"\nverdict = \"require\"", "needs the grant"),
-        ("path = \"a.so\"\ngrant = [\"verdikt\"]", "the nearest is \"verdict\""),
+        ("path = \"a.so\"\ngrant = [\"verdikt\"]", "did you mean \"verdict\"?"),
         ("path = \"a.so\"\nisolation = \"proces\"", "the nearest is \"process\""),
         ("path = \"a.so\"\noptions = 1", "expected the table [plugin.options]"),
     ] {
@@ -218,8 +218,8 @@ fn a_plugin_is_absolute_or_bare_and_asked_only_with_the_grant() {
     let config =
         parse(&format!("{LICENSE}[[plugin]]\npath = \"/opt/a.so\"\ngrant = [\"raw\", \"raw\"]\n")).unwrap();
     assert_eq!(config.plugins[0].path, PathBuf::from("/opt/a.so"));
-    assert_eq!(config.plugins[0].grant, [Permission::Raw]);
-    assert_eq!(config.plugins[0].verdict, VerdictMode::Ignore);
+    assert_eq!(config.plugins[0].grant, ["raw"]);
+    assert_eq!(config.plugins[0].verdict, VerdictUse::Ignore);
 }
 
 #[test]
