@@ -296,6 +296,12 @@ pub struct PluginStatus {
     pub lost: u64,
     /// How many wait in its queue.
     pub queued: u64,
+    /// What it may do, in the words of `grant`.
+    pub granted: Vec<String>,
+    /// How many calls into it failed, panics included.
+    pub errors: u64,
+    /// What the latest failure said.
+    pub last_error: Option<String>,
     /// How many of its verdicts came too late.
     pub late: u64,
     /// The longest call so far, in milliseconds.
@@ -303,6 +309,9 @@ pub struct PluginStatus {
     /// What it measures itself.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, f64>,
+    /// Its own status, whatever it makes of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<serde_json::Value>,
 }
 
 /// What became of every datagram.  `received` is the sum of all fates.
