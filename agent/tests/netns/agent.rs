@@ -92,7 +92,8 @@ impl Config {
 
     /// The file's text, for an agent that keeps its things in `dir`.
     pub fn text(&self, dir: &Path) -> String {
-        let mut text = format!("[agent]\nstate_dir = {:?}\ncontrol = {:?}\n", dir.join("state"), control(dir));
+        let mut text =
+            format!("[agent]\nstate_dir = {:?}\ncontrol = {:?}\n", dir.join("state"), control(dir));
         for (key, value) in &self.agent {
             let _ = writeln!(text, "{key} = {value}");
         }

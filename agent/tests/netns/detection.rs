@@ -55,8 +55,15 @@ fn conflict_then_duplicate(families: Families) {
     assert!(conflict.elapsed() < CONFIRM_AFTER + ROUND, "{:?}", conflict.elapsed());
     for agent in [&a, &b] {
         let status = agent.status();
-        assert!(status.holders("xsvr").iter().all(|h| h["proved"] == true || h["self"] == true), "{:?}", status);
-        assert!(status.claim("xsvr")["conflict"]["evidence"].is_string() || !status.claim("xsvr")["conflict"]["evidence"].is_null());
+        assert!(
+            status.holders("xsvr").iter().all(|h| h["proved"] == true || h["self"] == true),
+            "{:?}",
+            status
+        );
+        assert!(
+            status.claim("xsvr")["conflict"]["evidence"].is_string()
+                || !status.claim("xsvr")["conflict"]["evidence"].is_null()
+        );
     }
 }
 
@@ -130,7 +137,8 @@ fn different_serials_and_different_products_never_meet() {
 #[test]
 fn of_several_licenses_only_the_shared_one_conflicts() {
     let lan = Lan::new(2);
-    let a = lan.hosts[0].agent(&Config::xsvr().license("other", "OTHER-1", "").license("third", "THIRD-1", ""));
+    let a =
+        lan.hosts[0].agent(&Config::xsvr().license("other", "OTHER-1", "").license("third", "THIRD-1", ""));
     let b = lan.hosts[1].agent(&Config::new().license("other", "other1", "").license("third", "THIRD-2", ""));
     for agent in [&a, &b] {
         within(s(4), "conflict of the shared one", || {

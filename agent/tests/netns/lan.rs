@@ -114,7 +114,8 @@ fn a_lan_is_gone_after_a_panic_too() {
     for path in receive {
         crate::clock::within(std::time::Duration::from_secs(2), &format!("{path} is gone or dead"), || {
             // The child stays as a zombie: nobody waits for it here; dead it is.
-            let dead = std::fs::read_to_string(path.replace("comm", "stat")).is_ok_and(|s| s.contains(") Z "));
+            let dead =
+                std::fs::read_to_string(path.replace("comm", "stat")).is_ok_and(|s| s.contains(") Z "));
             (dead || !std::path::Path::new(&path).exists()).then_some(())
         });
     }

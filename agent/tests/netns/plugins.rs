@@ -125,10 +125,9 @@ fn a_late_policy_keeps_the_last_verdict() {
     let lan = Lan::new(2);
     let host = &lan.hosts[0];
     let source = host.dir.path().join("sleeper.c");
-    let text = SLEEPER.replace("\"1\", \"\")", "\"1\", \"verdict\")").replace(
-        ".events",
-        ".wants = SLND_PERM_VERDICT, .events",
-    );
+    let text = SLEEPER
+        .replace("\"1\", \"\")", "\"1\", \"verdict\")")
+        .replace(".events", ".wants = SLND_PERM_VERDICT, .events");
     std::fs::write(&source, text).expect("the source");
     let plugin = cc(&source, host.dir.path());
     let granted = "verdict = \"require\"\ngrant = [\"verdict\"]";

@@ -68,7 +68,10 @@ fn a_missing_privilege_is_refused() {
     assert!(!output.status.success(), "{said}");
     let line = said.lines().find(|l| l.contains("626") && l.contains("privilege"));
     assert!(line.is_some(), "no line names the port and the privilege:\n{said}");
-    assert!(said.contains("--unprivileged") || said.contains("CAP_NET_BIND_SERVICE"), "says what to do: {said}");
+    assert!(
+        said.contains("--unprivileged") || said.contains("CAP_NET_BIND_SERVICE"),
+        "says what to do: {said}"
+    );
 }
 
 #[test]

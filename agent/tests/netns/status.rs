@@ -10,7 +10,10 @@ impl Status {
     /// The claim of a product.
     pub fn claim(&self, product: &str) -> &Value {
         let claims = self.0["claims"].as_array().expect("claims");
-        claims.iter().find(|c| c["product"] == product).unwrap_or_else(|| panic!("no claim {product}: {}", self.0))
+        claims
+            .iter()
+            .find(|c| c["product"] == product)
+            .unwrap_or_else(|| panic!("no claim {product}: {}", self.0))
     }
 
     /// Its state.
@@ -35,7 +38,9 @@ impl Status {
 
     /// A counter.
     pub fn counter(&self, name: &str) -> u64 {
-        self.0["counters"][name].as_u64().unwrap_or_else(|| panic!("no counter {name}: {}", self.0["counters"]))
+        self.0["counters"][name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no counter {name}: {}", self.0["counters"]))
     }
 
     /// A fate's counter; one that never happened may be left out.
@@ -52,6 +57,9 @@ impl Status {
     /// A plugin by its id.
     pub fn plugin(&self, id: &str) -> &Value {
         let plugins = self.0["plugins"].as_array().expect("plugins");
-        plugins.iter().find(|p| p["id"] == id).unwrap_or_else(|| panic!("no plugin {id}: {}", self.0["plugins"]))
+        plugins
+            .iter()
+            .find(|p| p["id"] == id)
+            .unwrap_or_else(|| panic!("no plugin {id}: {}", self.0["plugins"]))
     }
 }

@@ -57,6 +57,8 @@ impl Tap {
         let (v4, v6, index) = host.ns.run(move || {
             let index = nix::net::if_::if_nametoindex("eth0").expect("eth0");
             let v4 = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).expect("the IPv4 port");
+            // 255.255.255.255 has no route of its own.
+            setsockopt(&v4.as_fd(), sockopt::BindToDevice, &"eth0".into()).expect("SO_BINDTODEVICE");
             let v6 = open_v6(port);
             (v4, v6, index)
         });
