@@ -22,8 +22,7 @@ pub fn receive(address: &str) -> ! {
     let mut buffers = vec![[0_u8; LONGEST]; BATCH];
     let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
     loop {
-        let mut slices: Vec<[IoSliceMut<'_>; 1]> =
-            buffers.iter_mut().map(|b| [IoSliceMut::new(b)]).collect();
+        let mut slices: Vec<[IoSliceMut<'_>; 1]> = buffers.iter_mut().map(|b| [IoSliceMut::new(b)]).collect();
         recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::MSG_WAITFORONE, None)
             .map(drop)
             .expect("recvmmsg");

@@ -76,7 +76,8 @@ fn cost(targets: &[Target]) {
     for row in &rows {
         let base = rows.iter().find(|r| r.shape == row.shape).map_or(f64::NAN, Row::ns);
         // New ones have their own pace, so nothing to be compared with.
-        let ratio = if row.shape == Shape::NewOnes { "-".to_owned() } else { format!("{:.2}", row.ns() / base) };
+        let ratio =
+            if row.shape == Shape::NewOnes { "-".to_owned() } else { format!("{:.2}", row.ns() / base) };
         let (shape, name, traffic) = (row.shape.name(), row.target.name, row.traffic.name());
         println!("{shape:<16}{name:<10}{traffic:<22}{:>9.0}{ratio:>9}{:>9.1}", row.ns(), row.lost_percent());
     }
@@ -84,7 +85,9 @@ fn cost(targets: &[Target]) {
 
 /// Raises the rate until something is lost.
 fn highest_rate(targets: &[Target]) {
-    println!("\nHighest rate without loss, foreign claims, median of 3 (the sender's own limit ends the search)");
+    println!(
+        "\nHighest rate without loss, foreign claims, median of 3 (the sender's own limit ends the search)"
+    );
     let mut found: Vec<Vec<f64>> = targets.iter().map(|_| Vec::new()).collect();
     for _ in 0..3 {
         for (target, rates) in targets.iter().zip(&mut found) {

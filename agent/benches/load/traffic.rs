@@ -161,7 +161,8 @@ fn datagrams(traffic: Traffic) -> Vec<[u8; 320]> {
     let product = Product::new(PRODUCT).expect("a product");
     let keys = ClaimKeys::derive::<Standard>(&product, &Serial::new(serial).expect("a serial"));
     // A key for each run: what one run said must not count as a replay in the next.
-    let entropy = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_nanos();
+    let entropy =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_nanos();
     let mut seed = [0; 32];
     seed[..16].copy_from_slice(&entropy.to_le_bytes());
     let signer = Standard::signer(&seed);
