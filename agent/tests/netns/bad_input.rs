@@ -82,7 +82,7 @@ fn a_hundred_thousand_bad_datagrams_change_no_verdict_and_no_bound() {
         assert_eq!(status.holders("xsvr").len(), 2, "SEED={seed}: {}", status.claim("xsvr"));
         assert_eq!(status.counter("received"), status.fates(), "SEED={seed}: one fate each");
     }
-    let accused = events.so_far().into_iter().find(|e| e["kind"] == "duplicate");
+    let accused = events.so_far().into_iter().find(|e| e["event"] == "duplicate");
     assert!(accused.is_none(), "SEED={seed}: {accused:?}");
     let judged = a.status().counter("received") - before.1;
     assert!(judged > DATAGRAMS as u64 / 2, "only {judged} were judged: {}", a.status().0["counters"]);

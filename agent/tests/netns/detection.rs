@@ -91,7 +91,7 @@ fn a_clean_stop_resolves_within_1_s_on_the_other_side() {
     b.stop(s(1));
     a.reaches("clear", s(1).saturating_sub(watch.elapsed()));
     let (cause, _) = within(s(1), "the event resolved", || {
-        let resolved = events.so_far().into_iter().find(|e| e["kind"] == "resolved");
+        let resolved = events.so_far().into_iter().find(|e| e["event"] == "resolved");
         resolved.map(|e| e["cause"].clone())
     });
     assert_eq!(cause, "goodbye");

@@ -16,7 +16,7 @@ fn never_accuses(agent: &Agent, span: std::time::Duration) {
         "probing" | "clear" => Ok(()),
         other => Err(format!("accused itself: {other}: {}", agent.status().claim("xsvr"))),
     });
-    let accused = events.so_far().into_iter().find(|e| e["kind"] == "duplicate");
+    let accused = events.so_far().into_iter().find(|e| e["event"] == "duplicate");
     assert!(accused.is_none(), "{accused:?}");
     assert_eq!(agent.status().state("xsvr"), "clear");
 }

@@ -8,6 +8,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
+use serialnumberd_core::crypto::{Crypto, Standard};
+use serialnumberd_core::wire::{Datagram, HostName, Kind, seal};
+use serialnumberd_core::{BootId, ClaimKeys, GroupDigest, Instance, Nonce, Product, Serial};
 
 use crate::clock::Watch;
 use crate::lan::Host;
@@ -164,6 +167,46 @@ impl Drop for Reflector {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// Another installation that knows the serial: writes valid datagrams without being an agent.
+pub struct Author {
+    signer: <Standard as Crypto>::Signer,
+    keys: ClaimKeys,
+    product: Product,
+    sequence: u64,
+}
+
+impl Author {
+    /// One that holds the license.
+    pub fn of(product: &str, serial: &str) -> Author {
+        let product = Product::new(product).expect("a product");
+        let keys = ClaimKeys::derive::<Standard>(&product, &Serial::new(serial).expect("a serial"));
+        Author { signer: Standard::signer(&[7; 32]), keys, product, sequence: 0 }
+    }
+
+    /// Its next announcement.
+    pub fn announcement(&mut self) -> [u8; LENGTH] {
+        self.sequence += 1;
+        let datagram = Datagram {
+            kind: Kind::Announce { probe: false, want: false },
+            standby: false,
+            interval_s: 3600,
+            claim: self.keys.id(),
+            instance: Instance { installation: Standard::installation(&self.signer), boot: BootId([7; 8]) },
+            sequence: self.sequence,
+            sent_ms: 0,
+            since_ms: 0,
+            nonce: Nonce(u128::from(self.sequence).to_le_bytes()),
+            seats: 1,
+            version: 1,
+            runs: 1,
+            product: self.product,
+            host: HostName::new("author"),
+            group: GroupDigest::NONE,
+        };
+        seal::<Standard>(&datagram, &self.signer, &self.keys)
     }
 }
 
