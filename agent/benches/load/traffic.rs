@@ -101,7 +101,7 @@ impl Sender {
             socket
         };
         let sockets = (1..=sources).map(socket).collect();
-        let mut sender = Sender { sockets, datagrams: datagrams(traffic), next: 0 };
+        let sender = Sender { sockets, datagrams: datagrams(traffic), next: 0 };
         if traffic == Traffic::Replayed {
             // The newest moves the window past all others.
             let newest = sender.datagrams.len() - 1;
