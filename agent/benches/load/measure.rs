@@ -3,6 +3,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
+
 use crate::target::Target;
 
 /// One measurement of one target.
@@ -15,14 +18,14 @@ pub struct Sample {
 
 /// Runs `send`, which gives how many it sent, and measures the target meanwhile.
 pub fn sample(target: &Target, send: impl FnOnce() -> u64) -> Sample {
-    let before = (cpu_ns(target.pid()), drops(target.port));
+    let before = (cpu(target.pid()), drops(target.port));
     let sent = send();
     settle(target);
-    let spent = cpu_ns(target.pid()) - before.0;
+    let spent = cpu(target.pid()) - before.0;
     let lost = drops(target.port) - before.1;
     let received = sent.saturating_sub(lost).max(1);
     Sample {
-        ns_per_datagram: spent as f64 / received as f64,
+        ns_per_datagram: spent.as_nanos() as f64 / received as f64,
         lost_percent: 100.0 * lost as f64 / sent.max(1) as f64,
     }
 }
@@ -42,16 +45,11 @@ fn settle(target: &Target) {
     std::thread::sleep(Duration::from_millis(60));
 }
 
-/// Nanoseconds on a processor, of all threads of a process.
-fn cpu_ns(pid: u32) -> u64 {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the target runs");
-    tasks.flatten().map(|task| first_number(&task.path().join("schedstat"))).sum()
-}
-
-fn first_number(path: &std::path::Path) -> u64 {
-    // A thread may end between the two readings.
-    let text = fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0)
+/// Time on a processor, of all threads of a process, those that ended included.
+fn cpu(pid: u32) -> Duration {
+    let pid = Pid::from_raw(pid.try_into().expect("a pid"));
+    let clock = clock_getcpuclockid(pid).expect("the target runs");
+    clock.now().expect("its clock").into()
 }
 
 /// A column of the kernel's table of UDP sockets, over the sockets on a port.

@@ -83,6 +83,8 @@ pub fn rsyslog() -> Option<Target> {
     let config = format!(
         "module(load=\"imudp\")\n\
          ruleset(name=\"discard\") {{ stop }}\n\
+         # It refuses to run without any action; nothing ever comes to this one.\n\
+         action(type=\"omfile\" file=\"/dev/null\")\n\
          input(type=\"imudp\" address=\"127.0.0.1\" port=\"{port}\" ruleset=\"discard\" rcvbufSize=\"{}\")\n",
         RECEIVE_BUFFER
     );
