@@ -10,16 +10,46 @@
 
 extern crate alloc;
 
+mod bucket;
+mod claim;
+mod coverage;
+pub mod crypto;
+mod defenses;
+mod engine;
+mod entropy;
 mod event;
+mod evidence;
+mod fate;
+mod health;
+mod holders;
 mod ids;
+mod keys;
+mod legacy;
+pub mod limits;
 mod network;
+mod round;
+mod sent;
+mod station;
 mod time;
+mod verify;
+mod window;
+pub mod wire;
 
+pub use claim::{ClaimView, ConflictView};
+pub use crypto::{Crypto, Standard};
+pub use defenses::{AllOn, Defenses};
+pub use engine::{ClaimError, Engine, Identity, Settings};
+pub use entropy::Entropy;
 pub use event::{
     Class, Coverage, Event, HolderView, InterfaceCoverage, PeerRole, ResolvedCause, Stage, State,
 };
+pub use evidence::{Evidence, EvidencePair};
+pub use fate::Fate;
 pub use ids::{
     BootId, ClaimId, EvidenceId, GroupDigest, Installation, Instance, Nonce, Product, ProductError, Tag,
 };
+pub use keys::{ClaimKeys, Serial, SerialError};
+pub use legacy::Legacy;
 pub use network::{Arrival, Destination, Interface, Payload, Transmit};
+pub use station::License;
 pub use time::{Mono, Now};

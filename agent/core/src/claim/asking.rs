@@ -1,0 +1,157 @@
+//! Rounds: opening one, asking those still missing within the budget, closing it.
+
+use super::{Claim, Context};
+use crate::bucket::Bucket;
+use crate::crypto::Crypto;
+use crate::limits::{DUPLICATE_ROUND_EVERY, HEARTBEAT, ROUND_BROADCAST_STEP};
+use crate::round::Round;
+use crate::station::{Purse, Station};
+use crate::wire::Kind;
+use crate::{Defenses, Instance, Mono, ResolvedCause, Stage};
+
+impl Claim {
+    pub(super) fn asking_deadline<C: Crypto>(&self, station: &Station<C>) -> Option<Mono> {
+        let Some(round) = &self.round else { return self.next_round };
+        let due = round.asked.iter().filter(|(_, a)| a.due).filter_map(|(i, _)| self.holders.find(i));
+        let payable = due.map(|h| station.can_spend_at(&h.budget)).min();
+        // A beat at least every second, so that a stall is noticed before its consequences.
+        let beat = Some(station.beat.after(HEARTBEAT));
+        [Some(round.closes()), round.next_step(), payable, beat].into_iter().flatten().min()
+    }
+
+    /// Opens a round: asks all holders heard by broadcast; those who do not answer follow step by step.
+    pub(super) fn open_round<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>) {
+        let first = ctx.station.log.next_ordinal();
+        self.next_round = None;
+        self.round = Some(Round::open(ctx.now.boot, first, self.license.seats, &self.holders));
+        self.announce(ctx, true);
+        self.suspect::<C, D>(ctx);
+    }
+
+    pub(super) fn ask_on_time<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>) {
+        let now = ctx.now.boot;
+        if self.round.is_none() && self.next_round.is_some_and(|at| now >= at) {
+            self.open_round::<C, D>(ctx);
+        }
+        let Some(round) = &mut self.round else { return };
+        let step = round.begin_step(now, &self.holders);
+        let finished = now >= round.closes() || round.all_answered(&self.holders);
+        if step == Some(ROUND_BROADCAST_STEP) && !finished {
+            self.announce(ctx, true);
+        }
+        if finished { self.close_round::<C, D>(ctx) } else { self.ask_missing(ctx) }
+    }
+
+    /// Unicast questions to all that are due one, as far as the budget goes.
+    fn ask_missing<C: Crypto>(&mut self, ctx: &mut Context<'_, C>) {
+        let Some(round) = &mut self.round else { return };
+        for (instance, asked) in round.asked.iter_mut().filter(|(_, a)| a.due) {
+            let Some(holder) = self.holders.find_mut(instance).filter(|h| !h.gone) else {
+                asked.due = false;
+                continue;
+            };
+            if !ctx.station.spend(ctx.now.boot, &mut holder.budget, Purse::Common) {
+                continue;
+            }
+            asked.due = false;
+            let to = ctx.station.route(holder.from, holder.interface, None);
+            let kind = Kind::Announce { probe: false, want: true };
+            ctx.station.send(ctx.now, ctx.entropy, &self.license, kind, to);
+        }
+    }
+
+    /// Closes the round if nobody is missing any more.
+    pub(super) fn close_if_answered<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>) {
+        if self.round.as_ref().is_some_and(|r| r.all_answered(&self.holders)) {
+            self.close_round::<C, D>(ctx);
+        }
+    }
+
+    fn close_round<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>) {
+        let Some(round) = self.round.take() else { return };
+        if round.void && !round.found {
+            // Sending failed meanwhile: silence proves nothing, so it is asked again.
+            self.open_round::<C, D>(ctx);
+            return;
+        }
+        if D::SILENT_NOT_COUNTED {
+            for (instance, _) in round.asked.iter().filter(|(_, a)| !a.joined_late) {
+                if let Some(h) = self.holders.find_mut(instance)
+                    && !round.has_answered(h)
+                {
+                    h.silent = h.silent.or(Some(round.first));
+                }
+            }
+        }
+        if round.found {
+            for h in self.holders.live_mut() {
+                h.counted = round.has_answered(h);
+            }
+            self.update_told::<C>(ctx);
+        }
+        self.conclude::<C, D>(ctx, round.found);
+    }
+
+    /// What a finished round means for the state, and when the next one is.
+    fn conclude<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>, found: bool) {
+        let now = ctx.now.boot;
+        let Some(conflict) = &self.conflict else {
+            self.settle::<C, D>(ctx, ResolvedCause::Silent);
+            return;
+        };
+        if !found {
+            self.holders.live_mut().for_each(|h| h.counted = false);
+            self.settle::<C, D>(ctx, ResolvedCause::Silent);
+            return;
+        }
+        self.next_round = Some(match conflict.stage {
+            Stage::Conflict => now.max(conflict.base.after(ctx.confirm_after)),
+            Stage::Duplicate => now.after(DUPLICATE_ROUND_EVERY),
+        });
+    }
+
+    /// Hearing `instance` shall begin a round, unless it did so within a minute, or conflicts are too many.
+    pub(super) fn begin_by_hearing<C: Crypto, D: Defenses>(
+        &mut self,
+        ctx: &mut Context<'_, C>,
+        instance: &Instance,
+    ) {
+        use crate::limits::{MAX_CONFLICTS, ROUND_PER_INSTANCE, ROUND_RATE_LIMIT};
+        let now = ctx.now.boot;
+        let limited = self.conflicts >= MAX_CONFLICTS
+            && self.last_heard_round.is_some_and(|at| now.since(at) < ROUND_RATE_LIMIT);
+        let Some(holder) = self.holders.find_mut(instance) else { return };
+        if limited || holder.began_round.is_some_and(|at| now.since(at) < ROUND_PER_INSTANCE) {
+            return;
+        }
+        holder.began_round = Some(now);
+        self.last_heard_round = Some(now);
+        self.open_round::<C, D>(ctx);
+    }
+
+    /// Sending failed: what is asked now may never have left.
+    pub(crate) fn doubt_round(&mut self) {
+        if let Some(round) = &mut self.round {
+            round.void = true;
+        }
+    }
+
+    pub(crate) fn has_round(&self) -> bool {
+        self.round.is_some()
+    }
+
+    pub(crate) fn next_round_at(&self) -> Option<Mono> {
+        self.next_round
+    }
+
+    pub(super) fn spend_on<C: Crypto>(
+        &mut self,
+        ctx: &mut Context<'_, C>,
+        instance: &Instance,
+        purse: Purse,
+    ) -> bool {
+        let mut stranger = Bucket::FULL;
+        let budget = self.holders.find_mut(instance).map_or(&mut stranger, |h| &mut h.budget);
+        ctx.station.spend(ctx.now.boot, budget, purse)
+    }
+}

@@ -1,0 +1,276 @@
+//! From proofs to states.  A duplicate is an answer that I did not give: only answers to the questions of one
+//! round count, and only if all that count were alive together.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::{Claim, Conflict, Context};
+use crate::crypto::Crypto;
+use crate::holders::Holder;
+use crate::limits::{FLAP_WINDOW, FLAPS};
+use crate::round::Round;
+use crate::{Class, Defenses, Event, Installation, Instance, ResolvedCause, Stage, State};
+
+impl Claim {
+    /// How many seats so many active and grouped STANDBY holders take.
+    fn seats_taken(&self, active: usize, standby: usize) -> usize {
+        active + standby.saturating_sub(usize::from(self.license.standbys))
+    }
+
+    fn is_over(&self, taken: usize) -> bool {
+        self.license.seats != 0 && taken > usize::from(self.license.seats)
+    }
+
+    /// Seats taken by this agent and `others`.
+    fn taken_with<'a>(&self, others: impl Iterator<Item = &'a Holder>) -> usize {
+        let mine = self.license.standby && !self.license.group.is_empty();
+        let (mut active, mut standby) = (usize::from(!mine), usize::from(mine));
+        for h in others {
+            if h.is_grouped_standby() { standby += 1 } else { active += 1 }
+        }
+        self.seats_taken(active, standby)
+    }
+
+    /// Whether the holders heard, without silent ones, exceed the seats.
+    pub(super) fn is_over_heard<D: Defenses>(&self, me: Instance) -> bool {
+        self.is_over(
+            self.taken_with(self.holders.counting::<D>(me.installation).filter(|h| h.silent.is_none())),
+        )
+    }
+
+    /// Whether the holders heard, silent ones included, exceed the seats.
+    pub(super) fn is_over_heard_with_silent<D: Defenses>(&self, me: Instance) -> bool {
+        self.is_over(self.taken_with(self.holders.counting::<D>(me.installation)))
+    }
+
+    /// Whether the claim has more holders than seats, other runs of my own installation counted too: then
+    /// broadcast questions are answered.
+    pub(super) fn answers_broadcasts<D: Defenses>(&self, me: Instance) -> bool {
+        let own = self.holders.live().filter(|h| h.instance.installation == me.installation);
+        self.is_over(self.taken_with(self.holders.counting::<D>(me.installation).chain(own)))
+    }
+
+    /// While a round is open and more are heard than there are seats, a clear claim is suspected.
+    pub(super) fn suspect<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>) {
+        if self.state == State::Clear && self.is_over_heard_with_silent::<D>(ctx.station.me) {
+            self.enter(ctx, State::Suspected, false);
+        }
+    }
+
+    /// The largest set of holders whose answers in `round` prove that they were alive together: there is a
+    /// question of mine that each of them answered, or a later one, after each of them had been heard.
+    ///
+    /// Each holder is an interval, from the first question it could answer to the newest it did answer;
+    /// the set sought is the deepest overlap.
+    fn alive_together<D: Defenses>(&self, round: &Round) -> Vec<Instance> {
+        let answered = |h: &&Holder| round.has_answered(h);
+        let mut edges: Vec<(u64, bool, bool)> = Vec::new();
+        for h in self.holders.live().filter(answered) {
+            let proof = h.proof.map_or(0, |p| p.ordinal);
+            let from = if D::NEWER_THAN_YOUNGEST { h.first_ordinal.max(round.first) } else { round.first };
+            if from <= proof {
+                edges.push((from, false, h.is_grouped_standby()));
+                edges.push((proof, true, h.is_grouped_standby()));
+            }
+        }
+        edges.sort_unstable();
+        let (mut active, mut standby, mut best, mut at) = (0usize, 0usize, 0usize, None);
+        for (ordinal, ends, is_standby) in edges {
+            let count = if is_standby { &mut standby } else { &mut active };
+            if ends {
+                *count -= 1
+            } else {
+                *count += 1
+            }
+            let taken = self.seats_taken(active, standby);
+            if !ends && taken > best {
+                (best, at) = (taken, Some(ordinal));
+            }
+        }
+        let Some(at) = at else { return Vec::new() };
+        let spans = |h: &&Holder| {
+            let from = if D::NEWER_THAN_YOUNGEST { h.first_ordinal } else { 0 };
+            from <= at && h.proof.is_some_and(|p| p.ordinal >= at)
+        };
+        self.holders.live().filter(answered).filter(spans).map(|h| h.instance).collect()
+    }
+
+    /// A proof came in: does the open round now prove over-subscription?
+    pub(super) fn judge<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>) {
+        let Some(round) = self.round.as_ref().filter(|r| !r.found) else { return };
+        let together = self.alive_together::<D>(round);
+        let proved = together.iter().filter_map(|i| self.holders.find(i));
+        if !self.is_over(self.taken_with(proved)) {
+            return;
+        }
+        if let Some(round) = &mut self.round {
+            round.found = true;
+        }
+        for h in self.holders.live_mut() {
+            h.counted = together.contains(&h.instance);
+        }
+        let sharers: BTreeSet<Installation> = together.iter().map(|i| i.installation).collect();
+        let pairs = self.round.as_mut().map(|r| core::mem::take(&mut r.pairs)).unwrap_or_default();
+        match self.conflict.take() {
+            None => self.declare(ctx, sharers, pairs),
+            Some(conflict) => self.confirm(ctx, conflict, sharers, pairs),
+        }
+    }
+
+    /// The first proof: conflict, or duplicate at once for who enters it again and again.
+    fn declare<C: Crypto>(
+        &mut self,
+        ctx: &mut Context<'_, C>,
+        sharers: BTreeSet<Installation>,
+        pairs: Vec<crate::evidence::EvidencePair>,
+    ) {
+        let now = ctx.now.boot;
+        *ctx.next_conflict += 1;
+        self.conflicts += 1;
+        self.entries.retain(|(at, _)| now.since(*at) <= FLAP_WINDOW);
+        self.entries.push_back((now, sharers.clone()));
+        if self.entries.len() > FLAPS {
+            self.entries.pop_front();
+        }
+        let flaps = self.entries.iter().filter(|(_, s)| !s.is_disjoint(&sharers)).count() >= FLAPS;
+        let id = *ctx.next_conflict;
+        let evidence = ctx.evidence.open::<C>(self.license.product, self.license.keys.id(), id, pairs);
+        self.conflict = Some(Conflict {
+            id,
+            stage: if flaps { Stage::Duplicate } else { Stage::Conflict },
+            class: self.class(ctx.station.me),
+            since: now,
+            since_ms: ctx.now.wall_ms,
+            evidence,
+            base: now,
+            sharers,
+            told: Vec::new(),
+        });
+        self.tell_duplicate(ctx);
+        self.enter(ctx, if flaps { State::Duplicate } else { State::Conflict }, false);
+    }
+
+    /// A further proof: duplicate, if it comes late enough and shares an installation with the first.
+    fn confirm<C: Crypto>(
+        &mut self,
+        ctx: &mut Context<'_, C>,
+        mut conflict: Conflict,
+        sharers: BTreeSet<Installation>,
+        pairs: Vec<crate::evidence::EvidencePair>,
+    ) {
+        ctx.evidence.confirm(conflict.evidence, pairs);
+        conflict.class = self.class(ctx.station.me);
+        let shares = !conflict.sharers.is_disjoint(&sharers);
+        let late_enough = ctx.now.boot.since(conflict.base) >= ctx.confirm_after;
+        let promoted = conflict.stage == Stage::Conflict && late_enough && shares;
+        if promoted {
+            conflict.stage = Stage::Duplicate;
+        } else if conflict.stage == Stage::Conflict && !shares {
+            // Somebody else holds it now: the confirmation starts anew with these.
+            (conflict.base, conflict.sharers) = (ctx.now.boot, sharers);
+        }
+        self.conflict = Some(conflict);
+        if promoted {
+            self.tell_duplicate(ctx);
+            self.enter(ctx, State::Duplicate, false);
+        }
+    }
+
+    /// What kind of over-subscription the counted holders make.
+    fn class(&self, me: Instance) -> Class {
+        let mut seen = BTreeSet::from([me.installation]);
+        let mut counted = self.holders.live().filter(|h| h.counted).peekable();
+        if self.holders.live().filter(|h| h.counted).any(|h| !seen.insert(h.instance.installation)) {
+            return Class::Clone;
+        }
+        let Some(group) = counted.peek().map(|h| h.group) else { return Class::Copy };
+        let one_group = group != crate::GroupDigest::NONE && counted.all(|h| h.standby || h.group == group);
+        let ours = self.license.standby || self.group_digest == group;
+        if one_group && ours { Class::SplitBrain } else { Class::Copy }
+    }
+
+    /// What a finished round, a goodbye, an expiry or a new license means: states only fall here.
+    pub(super) fn settle<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>, cause: ResolvedCause) {
+        let me = ctx.station.me;
+        if let Some(conflict) = self.conflict.take() {
+            let still = self.taken_with(self.holders.live().filter(|h| h.counted));
+            if self.is_over(still) {
+                self.conflict = Some(conflict);
+                self.update_told(ctx);
+                return;
+            }
+            self.next_round = None;
+            self.holders.live_mut().for_each(|h| h.counted = false);
+            self.tell_resolved(ctx, conflict.id, cause);
+        } else if self.state == State::Probing {
+            return;
+        }
+        let over = self.is_over_heard_with_silent::<D>(me);
+        let state = match (self.is_starting(), over) {
+            (true, _) => State::Probing,
+            (false, true) => State::Suspected,
+            (false, false) => State::Clear,
+        };
+        self.enter(ctx, state, false);
+    }
+
+    pub(super) fn enter<C: Crypto>(&mut self, ctx: &mut Context<'_, C>, state: State, verdict_void: bool) {
+        if state == self.state && !verdict_void {
+            return;
+        }
+        let old = core::mem::replace(&mut self.state, state);
+        self.state_since = ctx.now.boot;
+        ctx.events.push_back(Event::State {
+            product: self.license.product,
+            claim: self.license.keys.id(),
+            old,
+            new: state,
+            coverage: ctx.coverage,
+            verdict_void,
+        });
+    }
+
+    pub(super) fn tell_resolved<C: Crypto>(
+        &self,
+        ctx: &mut Context<'_, C>,
+        conflict_id: u64,
+        cause: ResolvedCause,
+    ) {
+        let (product, claim) = (self.license.product, self.license.keys.id());
+        ctx.events.push_back(Event::Resolved { product, claim, conflict_id, cause });
+    }
+
+    fn tell_duplicate<C: Crypto>(&mut self, ctx: &mut Context<'_, C>) {
+        let holders = self.holder_views(ctx.station, ctx.now);
+        let told = self.counted_instances();
+        let Some(conflict) = &mut self.conflict else { return };
+        conflict.told = told;
+        ctx.events.push_back(Event::Duplicate {
+            product: self.license.product,
+            claim: self.license.keys.id(),
+            conflict_id: conflict.id,
+            evidence: conflict.evidence,
+            stage: conflict.stage,
+            class: conflict.class,
+            seats: self.license.seats,
+            coverage: ctx.coverage,
+            holders,
+        });
+    }
+
+    fn counted_instances(&self) -> Vec<Instance> {
+        self.holders.live().filter(|h| h.counted).map(|h| h.instance).collect()
+    }
+
+    /// Tells of the conflict again if other holders count in it now: who is over the seats may have changed.
+    pub(super) fn update_told<C: Crypto>(&mut self, ctx: &mut Context<'_, C>) {
+        let class = self.class(ctx.station.me);
+        let now_counted = self.counted_instances();
+        if let Some(conflict) = &mut self.conflict
+            && (conflict.told != now_counted || conflict.class != class)
+        {
+            conflict.class = class;
+            self.tell_duplicate(ctx);
+        }
+    }
+}

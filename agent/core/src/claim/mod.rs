@@ -1,0 +1,159 @@
+//! A claim held on this host: its state, its holders, and what it is about to do.
+//!
+//! `schedule` sends announcements in time, `hearing` takes in datagrams and answers them, `asking` runs
+//! rounds, `judge` turns proofs into states.  The judge never sends and never enforces.
+
+mod asking;
+mod hearing;
+mod judge;
+mod schedule;
+mod view;
+
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::crypto::Crypto;
+use crate::entropy::Entropy;
+use crate::evidence::EvidenceStore;
+use crate::holders::Holders;
+use crate::round::Round;
+use crate::station::{License, Station};
+use crate::{Class, Coverage, Event, EvidenceId, GroupDigest, Installation, Mono, Now, Stage, State};
+
+pub(crate) use hearing::Incoming;
+use schedule::Schedule;
+pub use view::{ClaimView, ConflictView};
+
+/// What a claim needs of the engine while it works.
+pub(crate) struct Context<'a, C: Crypto> {
+    pub now: Now,
+    pub entropy: &'a mut dyn Entropy,
+    pub station: &'a mut Station<C>,
+    pub events: &'a mut VecDeque<Event>,
+    pub evidence: &'a mut EvidenceStore,
+    pub next_conflict: &'a mut u64,
+    pub coverage: Coverage,
+    pub confirm_after: Duration,
+    pub interval: Duration,
+}
+
+/// An over-subscription that was proved.
+#[derive(Debug)]
+pub(crate) struct Conflict {
+    pub id: u64,
+    pub stage: Stage,
+    pub class: Class,
+    /// When it was declared.
+    pub since: Mono,
+    pub since_ms: u64,
+    pub evidence: EvidenceId,
+    /// Since when the confirmation counts: the round that first proved who is proved again.
+    base: Mono,
+    /// Installations other than this instance that the base round proved.
+    sharers: BTreeSet<Installation>,
+    /// The holders that the newest `Duplicate` event told of, as counted.
+    told: Vec<crate::Instance>,
+}
+
+/// A claim held on this host.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub license: License,
+    /// The digest of the license's group, as datagrams carry it.
+    group_digest: GroupDigest,
+    pub state: State,
+    pub state_since: Mono,
+    pub claimed_at: Mono,
+    schedule: Schedule,
+    pub holders: Holders,
+    round: Option<Round>,
+    /// When the next scheduled round begins: the confirming one, or the next while duplicate.
+    next_round: Option<Mono>,
+    last_heard_round: Option<Mono>,
+    pub conflict: Option<Conflict>,
+    conflicts: u32,
+    /// The newest entries into conflict, with the installations they proved.
+    entries: VecDeque<(Mono, BTreeSet<Installation>)>,
+}
+
+impl Claim {
+    /// A new claim, about to probe.
+    pub(crate) fn new<C: Crypto>(now: Now, entropy: &mut dyn Entropy, license: License) -> Claim {
+        Claim {
+            group_digest: license.keys.group::<C>(&license.group),
+            license,
+            state: State::Probing,
+            state_since: now.boot,
+            claimed_at: now.boot,
+            schedule: Schedule::probing(now.boot, entropy),
+            holders: Holders::default(),
+            round: None,
+            next_round: None,
+            last_heard_round: None,
+            conflict: None,
+            conflicts: 0,
+            entries: VecDeque::new(),
+        }
+    }
+
+    /// When [`Claim::on_time`] has something to do.
+    pub(crate) fn deadline<C: Crypto>(&self, station: &Station<C>) -> Mono {
+        [self.schedule.deadline(), self.asking_deadline(station), self.holders.next_expiry()]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(Mono::NEVER)
+    }
+
+    /// Does all that is due.
+    pub(crate) fn on_time<C: Crypto, D: crate::Defenses>(&mut self, ctx: &mut Context<'_, C>) {
+        let expired = self.holders.expire(ctx.now.boot);
+        if !expired.is_empty() {
+            self.settle::<C, D>(ctx, crate::ResolvedCause::Expired);
+        }
+        self.run_schedule::<C, D>(ctx);
+        self.ask_on_time::<C, D>(ctx);
+    }
+
+    /// The license changed; role, seats and group are announced at once.
+    pub(crate) fn relicense<C: Crypto, D: crate::Defenses>(
+        &mut self,
+        ctx: &mut Context<'_, C>,
+        license: License,
+    ) {
+        let role_changed = license.standby != self.license.standby;
+        self.group_digest = license.keys.group::<C>(&license.group);
+        self.license = license;
+        if role_changed {
+            self.restart::<C>(ctx);
+        } else {
+            self.announce(ctx, false);
+            self.settle::<C, D>(ctx, crate::ResolvedCause::Seats);
+            if matches!(self.state, State::Clear | State::Suspected)
+                && self.is_over_heard::<D>(ctx.station.me)
+            {
+                self.open_round::<C, D>(ctx);
+            }
+        }
+    }
+
+    /// A change of role: nothing concluded so far holds for the new role, so it is probed for from the start.
+    fn restart<C: Crypto>(&mut self, ctx: &mut Context<'_, C>) {
+        if let Some(conflict) = self.conflict.take() {
+            self.tell_resolved(ctx, conflict.id, crate::ResolvedCause::Seats);
+        }
+        (self.round, self.next_round) = (None, None);
+        self.holders.live_mut().for_each(|h| h.counted = false);
+        self.schedule = Schedule::probing(ctx.now.boot, ctx.entropy);
+        self.enter(ctx, State::Probing, true);
+    }
+
+    /// The loop was late, asleep, or could not send: what it asked before means nothing.
+    pub(crate) fn doubt<C: Crypto, D: crate::Defenses>(&mut self, ctx: &mut Context<'_, C>) {
+        if self.round.take().is_some() {
+            self.open_round::<C, D>(ctx);
+        }
+        self.schedule.burst(ctx.now.boot);
+    }
+}

@@ -1,0 +1,79 @@
+//! Whether this agent itself is well: late, asleep, or with a clock that stepped.  Then it doubts itself
+//! before it concludes anything.
+
+use crate::limits::{CLOCK_STEP_MS, SLEPT, STALL};
+use crate::{Mono, Now};
+
+/// What happened to this agent since its last turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mishap {
+    /// The loop was late by more than 5 s.
+    Stalled,
+    /// The machine slept.
+    Resumed,
+    /// The wall clock stepped by more than 30 s.
+    ClockStepped,
+}
+
+/// Watches the clocks against each other.
+#[derive(Debug)]
+pub(crate) struct Health {
+    seen: Now,
+    /// When the loop promised to turn again.
+    promised: Mono,
+}
+
+impl Health {
+    pub(crate) fn new(now: Now) -> Health {
+        Health { seen: now, promised: Mono::NEVER }
+    }
+
+    /// The loop will turn again by `deadline`.
+    pub(crate) fn promise(&mut self, deadline: Mono) {
+        self.promised = deadline;
+    }
+
+    /// What happened since the last turn; the gravest if more than one did.
+    pub(crate) fn check(&mut self, now: Now) -> Option<Mishap> {
+        let before = core::mem::replace(&mut self.seen, now);
+        let late = now.boot.since(self.promised) > STALL;
+        let slept = now.boot.since(before.boot).saturating_sub(now.awake.since(before.awake));
+        // Where the wall clock should be by now, had it gone with CLOCK_BOOTTIME.
+        let passed_ms = u64::try_from(now.boot.since(before.boot).as_millis()).unwrap_or(u64::MAX);
+        let step = now.wall_ms.abs_diff(before.wall_ms.saturating_add(passed_ms));
+        self.promised = Mono::NEVER;
+        match () {
+            () if slept > SLEPT => Some(Mishap::Resumed),
+            () if step > CLOCK_STEP_MS => Some(Mishap::ClockStepped),
+            () if late => Some(Mishap::Stalled),
+            () => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    fn at(s: u64) -> Now {
+        Now { boot: Mono(s * S), awake: Mono(s * S), wall_ms: 1_800_000_000_000 + s * 1000 }
+    }
+
+    #[test]
+    fn lateness_sleep_and_clock_steps_are_told_apart() {
+        let mut h = Health::new(at(100));
+        h.promise(Mono(110 * S));
+        assert_eq!(h.check(at(115)), None, "5 s late is not yet too late");
+        h.promise(Mono(120 * S));
+        assert_eq!(h.check(at(126)), Some(Mishap::Stalled));
+        assert_eq!(h.check(at(400)), None, "nothing was promised");
+        let slept = Now { awake: Mono(410 * S), ..at(1000) };
+        assert_eq!(h.check(slept), Some(Mishap::Resumed));
+        let back = Now { awake: Mono(411 * S), wall_ms: slept.wall_ms - 31_000, ..at(1001) };
+        assert_eq!(h.check(back), Some(Mishap::ClockStepped));
+        let frozen = Now { awake: Mono(412 * S), wall_ms: back.wall_ms, ..at(1002) };
+        assert_eq!(h.check(frozen), None);
+    }
+}

@@ -1,0 +1,317 @@
+//! Engines on a seeded LAN and fake time: who is found, by when, and who is never accused.
+
+mod lan;
+
+use lan::{Lan, license, secs};
+use serialnumberd_core::{Class, Coverage, Event, License, ResolvedCause, Settings, Stage, State};
+use std::time::Duration;
+
+fn settings() -> Settings {
+    Settings::default()
+}
+
+#[test]
+fn a_copied_license_is_found_on_both_sides_within_a_second_and_confirmed_after_ninety() {
+    for seed in 0..50 {
+        let mut lan = Lan::new(seed);
+        let a = lan.holder(1, "XSVR-0001", settings());
+        lan.run(secs(1000));
+        assert_eq!(lan.state(a), State::Clear);
+        let b = lan.holder(2, "xsvr0001", settings());
+        let start = lan.now;
+        let both = |s: State| move |l: &Lan| l.state(a) == s && l.state(b) == s;
+        let conflict =
+            lan.run_until(start.after(secs(1)), both(State::Conflict)).expect("conflict within a second");
+        assert!(conflict.since(start) < Duration::from_millis(300), "{:?}", conflict.since(start));
+        let duplicate = lan.run_until(start.after(secs(100)), both(State::Duplicate)).expect("duplicate");
+        assert!(duplicate.since(start) >= secs(90) && duplicate.since(start) < secs(91));
+        for n in [a, b] {
+            assert_eq!(lan.hosts[n].stages(), [Stage::Conflict, Stage::Duplicate]);
+            let Some(Event::Duplicate { class, holders, evidence, .. }) =
+                lan.hosts[n].events.iter().rfind(|e| matches!(e, Event::Duplicate { .. }))
+            else {
+                unreachable!("two stages were told");
+            };
+            assert_eq!(*class, Class::Copy);
+            let over: Vec<bool> = holders.iter().map(|h| h.over).collect();
+            assert_eq!(over, [false, true], "the newcomer is over the one seat");
+            assert_eq!(holders[1].is_self, n == b);
+            let kept = lan.hosts[n].engine.evidence(*evidence).expect("evidence is kept");
+            assert!(!kept.first.is_empty() && !kept.second.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_goodbye_resolves_at_once_and_a_killed_holder_within_its_lifetime() {
+    let mut lan = Lan::new(7);
+    let a = lan.holder(1, "S", settings());
+    let b = lan.holder(2, "S", settings());
+    lan.run(secs(200));
+    assert_eq!((lan.state(a), lan.state(b)), (State::Duplicate, State::Duplicate));
+    lan.stop(b);
+    lan.run(secs(1));
+    assert_eq!(lan.state(a), State::Clear);
+    let goodbye = |e: &Event| matches!(e, Event::Resolved { cause: ResolvedCause::Goodbye, .. });
+    assert_eq!(lan.hosts[a].events.iter().filter(|e| goodbye(e)).count(), 1);
+
+    let c = lan.holder(3, "S", settings());
+    lan.run(secs(200));
+    assert_eq!(lan.state(a), State::Duplicate);
+    lan.kill(c);
+    lan.run(secs(75));
+    assert_eq!(lan.state(a), State::Suspected, "it was asked and is silent");
+    lan.run(secs(1000));
+    assert_eq!(lan.state(a), State::Clear);
+}
+
+#[test]
+fn different_serials_never_meet_and_a_quiet_lan_stays_quiet() {
+    let mut lan = Lan::new(11);
+    let hosts: Vec<usize> = (1..=10).map(|i| lan.holder(i, &format!("S{i}"), settings())).collect();
+    lan.run(secs(1000));
+    let before = lan.datagrams;
+    lan.run(secs(30_000));
+    let each = (lan.datagrams - before) as f64 / 10.0 / 100.0;
+    assert!((0.9..1.1).contains(&each), "{each} datagrams a host and interval");
+    for h in hosts {
+        assert_eq!(lan.state(h), State::Clear);
+        assert!(!lan.hosts[h].accused() && !lan.hosts[h].ever(State::Suspected));
+        assert_eq!(lan.coverage(h), Coverage::Good, "others are heard, whatever their license");
+    }
+}
+
+#[test]
+fn two_nics_a_reflector_and_a_ten_minute_replay_never_accuse() {
+    for reflect_after in [Duration::from_millis(1), secs(600)] {
+        let mut lan = Lan::new(13);
+        lan.reflector = Some(reflect_after);
+        let n = lan.host_with(1, settings(), 2);
+        lan.claim(n, license("S"));
+        lan.run(secs(4000));
+        assert!(
+            lan.hosts[n].fates.get("echo").is_some_and(|echoes| *echoes > 20),
+            "{:?}",
+            lan.hosts[n].fates
+        );
+        assert!(!lan.hosts[n].accused() && !lan.hosts[n].ever(State::Suspected));
+        assert_eq!(lan.hosts[n].engine.claims(lan.at()).next().unwrap().holders.len(), 1);
+    }
+}
+
+#[test]
+fn a_copied_state_directory_is_a_clone() {
+    let mut lan = Lan::new(17);
+    let a = lan.holder(1, "S", settings());
+    lan.run(secs(500));
+    let b = lan.holder(1, "S", settings());
+    lan.run(secs(1));
+    for n in [a, b] {
+        assert_eq!(lan.state(n), State::Conflict);
+        let clone = |e: &Event| matches!(e, Event::Duplicate { class: Class::Clone, .. });
+        assert!(lan.hosts[n].events.iter().any(clone));
+    }
+}
+
+#[test]
+fn my_own_earlier_run_causes_nothing() {
+    for seed in 0..20 {
+        let mut lan = Lan::new(seed);
+        let watcher = lan.holder(2, "OTHER", settings());
+        let observer = lan.host(3, settings());
+        let mut shared = license("S");
+        shared.seats = 2;
+        lan.claim(observer, shared);
+        for _ in 0..50 {
+            let mut l = license("S");
+            l.seats = 2;
+            let n = lan.host(1, settings());
+            lan.claim(n, l);
+            let life = Duration::from_millis(lan.rng.below(6000));
+            lan.run(life);
+            lan.kill(n);
+            // The last datagrams of the dead run come again.
+            let tape: Vec<_> = lan.tape.iter().rev().take(3).cloned().collect();
+            for (_, bytes, from) in tape {
+                lan.broadcast(None, &bytes, from);
+            }
+        }
+        lan.run(secs(2000));
+        for h in &lan.hosts {
+            assert!(!h.accused(), "seed {seed}");
+        }
+        assert_eq!(lan.state(watcher), State::Clear);
+    }
+}
+
+#[test]
+fn a_stranger_replaying_a_dead_holder_causes_suspicion_at_most() {
+    let mut lan = Lan::new(19);
+    let a = lan.holder(1, "S", settings());
+    lan.run(secs(300));
+    // The dead holder was heard by the tape only.
+    let b = lan.holder(2, "S", settings());
+    lan.cut = vec![(b, a), (a, b)];
+    lan.run(secs(300));
+    lan.kill(b);
+    let tape: Vec<_> = lan.tape.iter().filter(|(_, _, f)| f.ip() == lan.hosts[b].address).cloned().collect();
+    for (_, bytes, from) in tape {
+        lan.broadcast(None, &bytes, from);
+        lan.run(secs(30));
+    }
+    assert!(lan.hosts[a].ever(State::Suspected));
+    assert!(!lan.hosts[a].accused());
+    lan.run(secs(2000));
+    assert_eq!(lan.state(a), State::Clear);
+}
+
+#[test]
+fn exactly_the_seats_are_no_conflict_and_one_more_is() {
+    let seats = |n: u16| License { seats: n, ..license("S") };
+    let mut lan = Lan::new(23);
+    for i in 0..5 {
+        let n = lan.host(i + 1, settings());
+        lan.claim(n, seats(5));
+        lan.run(secs(20));
+    }
+    lan.run(secs(1000));
+    assert!(lan.hosts.iter().all(|h| !h.accused()));
+    let extra = lan.host(9, settings());
+    lan.claim(extra, seats(5));
+    lan.run(secs(5));
+    assert!((0..6).all(|n| lan.state(n) == State::Conflict));
+    let Some(Event::Duplicate { holders, .. }) =
+        lan.hosts[0].events.iter().rfind(|e| matches!(e, Event::Duplicate { .. }))
+    else {
+        unreachable!("a conflict was told");
+    };
+    assert_eq!(holders.iter().map(|h| h.over).collect::<Vec<_>>(), [false, false, false, false, false, true]);
+    lan.stop(extra);
+    lan.run(secs(1));
+    assert!((0..5).all(|n| lan.state(n) == State::Clear));
+}
+
+#[test]
+fn one_killed_and_replaced_does_not_add_up_with_its_successor() {
+    for seed in 0..20 {
+        let mut lan = Lan::new(seed);
+        for i in 0..3 {
+            let n = lan.host(i + 1, settings());
+            lan.claim(n, License { seats: 3, ..license("S") });
+        }
+        lan.run(secs(400));
+        lan.kill(2);
+        let n = lan.host(9, settings());
+        lan.claim(n, License { seats: 3, ..license("S") });
+        lan.run(secs(3000));
+        assert!(lan.hosts.iter().all(|h| !h.accused()), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_standby_takes_no_seat_and_two_active_members_are_split_brain() {
+    let member = |standby| License { group: "pair".into(), standby, standbys: 1, ..license("S") };
+    let mut lan = Lan::new(29);
+    let a = lan.host(1, settings());
+    lan.claim(a, member(false));
+    let b = lan.host(2, settings());
+    lan.claim(b, member(true));
+    lan.run(secs(2000));
+    assert!(lan.hosts.iter().all(|h| !h.accused()));
+    let now = lan.at();
+    lan.with(b, |e, rng| e.relicense(now, &mut |x: &mut [u8]| rng.fill(x), member(false)));
+    lan.run(secs(120));
+    for n in [a, b] {
+        assert_eq!(lan.state(n), State::Duplicate);
+        let split = |e: &Event| matches!(e, Event::Duplicate { class: Class::SplitBrain, .. });
+        assert!(lan.hosts[n].events.iter().any(split));
+        let other = |e: &Event| matches!(e, Event::Duplicate { class: Class::Copy | Class::Clone, .. });
+        assert!(!lan.hosts[n].events.iter().any(other));
+    }
+}
+
+#[test]
+fn at_thirty_percent_loss_a_copy_is_still_found_in_seconds() {
+    let mut found: Vec<Duration> = Vec::new();
+    for seed in 0..200 {
+        let mut lan = Lan::new(seed);
+        lan.loss_percent = 30;
+        let a = lan.holder(1, "S", settings());
+        lan.run(secs(30));
+        let b = lan.holder(2, "S", settings());
+        let start = lan.now;
+        let both = move |l: &Lan| l.state(a) == State::Conflict && l.state(b) == State::Conflict;
+        let at =
+            lan.run_until(start.after(secs(400)), both).unwrap_or_else(|| panic!("seed {seed}: not found"));
+        found.push(at.since(start));
+    }
+    found.sort();
+    println!("30 % loss: median {:?}, p99 {:?}, max {:?}", found[100], found[198], found[199]);
+    assert!(found[198] < secs(10), "{:?}", found[198]);
+}
+
+#[test]
+fn one_way_hearing_is_suspected_and_said() {
+    let mut lan = Lan::new(31);
+    let a = lan.holder(1, "S", settings());
+    let b = lan.host(2, settings());
+    lan.cut = vec![(a, b)];
+    lan.claim(b, license("S"));
+    lan.run(secs(400));
+    assert_eq!(lan.state(a), State::Suspected);
+    assert_eq!(lan.coverage(a), Coverage::OneWay);
+    assert!(!lan.hosts[a].accused() && !lan.hosts[b].accused());
+}
+
+#[test]
+fn a_process_that_was_stopped_does_not_trust_what_waited_for_it() {
+    let mut lan = Lan::new(37);
+    let a = lan.holder(1, "S", settings());
+    lan.run(secs(100));
+    let b = lan.holder(2, "S", settings());
+    lan.run(Duration::from_millis(100));
+    lan.freeze(a, secs(8));
+    lan.run(Duration::from_millis(500));
+    lan.kill(b);
+    lan.run(secs(7));
+    let before = lan.hosts[a].accused();
+    lan.run(secs(100));
+    assert_eq!(lan.hosts[a].accused(), before, "an answer that waited 8 s proves nothing by now");
+}
+
+#[test]
+fn a_live_snapshot_resumed_beside_the_original_is_found() {
+    for same_entropy in [false, true] {
+        let mut lan = Lan::new(41);
+        let a = lan.holder(1, "S", settings());
+        let b = lan.holder(1, "S", settings());
+        // Both are the same machine state: one boot id, one sequence.
+        lan.hosts[b].rng = lan.hosts[a].rng.clone();
+        if !same_entropy {
+            lan.hosts[b].rng.0 ^= 0xdead;
+        }
+        lan.run(secs(30));
+        for n in [a, b] {
+            assert_eq!(lan.state(n), State::Conflict, "same entropy pool: {same_entropy}");
+            let clone = |e: &Event| matches!(e, Event::Duplicate { class: Class::Clone, .. });
+            assert!(lan.hosts[n].events.iter().any(clone));
+        }
+    }
+}
+
+#[test]
+fn many_holders_of_a_site_license_are_found_when_one_too_many() {
+    let mut lan = Lan::new(43);
+    for i in 0..20u8 {
+        let n = lan.host(i + 1, settings());
+        lan.claim(n, License { seats: 20, ..license("S") });
+    }
+    lan.run(secs(1000));
+    assert!(lan.hosts.iter().all(|h| !h.accused()));
+    let n = lan.host(200, settings());
+    lan.claim(n, License { seats: 20, ..license("S") });
+    let start = lan.now;
+    let at = lan.run_until(start.after(secs(700)), |l| (0..21).all(|i| l.hosts[i].accused()));
+    println!("21 holders of 20 seats: all know after {:?}", at.map(|t| t.since(start)));
+    assert!(at.is_some());
+}

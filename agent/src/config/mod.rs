@@ -1,0 +1,198 @@
+//! The configuration: one strict reading of the file into valid values.
+//!
+//! Owns the names of the file, their defaults, their limits and the sentences about their mistakes.  It
+//! opens the configuration and the serial files and nothing else; whoever holds a [`Config`] checks nothing again.
+
+mod agent;
+mod document;
+mod glob;
+mod license;
+mod load;
+mod nearest;
+mod plugin;
+mod problem;
+mod reload;
+mod serial;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serialnumberd_core::Product;
+
+pub use glob::NameGlob;
+pub use nearest::nearest;
+pub use problem::{ConfigError, Problem};
+pub use serial::{SerialText, canonical_serial};
+
+use crate::paths::Profile;
+
+/// The file that `config init` prints: every key with its default and what it is for.
+pub const TEMPLATE: &str = include_str!("../../../examples/serialnumberd.toml");
+
+/// A whole configuration, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where it came from; `None` if from the command line alone.
+    pub path: Option<PathBuf>,
+    /// Whose defaults it started from.
+    pub profile: Profile,
+    /// `[agent]`.
+    pub agent: AgentConfig,
+    /// `[[license]]`, in the file's order; no product twice.
+    pub licenses: Vec<LicenseConfig>,
+    /// `[[plugin]]`, in the file's order.
+    pub plugins: Vec<PluginConfig>,
+    /// What is allowed but unwise; to be logged by whoever uses the configuration.
+    pub warnings: Vec<Problem>,
+}
+
+/// `[agent]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentConfig {
+    /// Where keys, run counter and evidence are kept.
+    pub state_dir: PathBuf,
+    /// The control socket.
+    pub control: PathBuf,
+    /// The UDP port of announcements.
+    pub port: u16,
+    /// Which interfaces fit.
+    pub interfaces: Vec<NameGlob>,
+    /// The steady interval between announcements; whole seconds, 1 s to 1 h as in the datagram.
+    pub interval: Duration,
+    /// How much later a second round must confirm a conflict; 1 s to 1 h.
+    pub confirm_after: Duration,
+    /// What becomes of the classic text format.
+    pub legacy: Legacy,
+    /// Keep an inventory of claims that are not held here.
+    pub observe: bool,
+    /// Where plugins named without a folder are searched, after `--plugin-dir`.
+    pub plugin_dir: Option<PathBuf>,
+    /// How long a stop waits for plugins.
+    pub stop_timeout: Duration,
+    /// What a late or dead policy leaves in force.
+    pub on_policy_failure: OnPolicyFailure,
+    /// Take datagrams of the announcement protocol only with TTL 255.
+    pub on_link_only: bool,
+    /// Users who may use the control socket, beside root and the agent's own.
+    pub control_uids: Vec<u32>,
+    /// Groups whose members may use the control socket.
+    pub control_gids: Vec<u32>,
+    /// Fewer peers heard than this is coverage `blind`.
+    pub expect_peers: u32,
+    /// Tell the host's name in announcements.
+    pub announce_host: bool,
+    /// Bind this address only.
+    pub address: Option<IpAddr>,
+    /// Who gets unicast copies of every ANNOUNCE and GOODBYE.
+    pub peers: Vec<SocketAddr>,
+}
+
+/// What becomes of the classic text format (`legacy`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Legacy {
+    /// It is dropped.
+    Off,
+    /// It is counted and reported, never answered.
+    #[default]
+    Listen,
+    /// Queries for a product held here are answered.
+    Answer,
+}
+
+/// What a late or dead policy leaves in force (`on_policy_failure`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnPolicyFailure {
+    /// The last verdict.
+    #[default]
+    Keep,
+    /// DENY.
+    Deny,
+}
+
+/// `[[license]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LicenseConfig {
+    /// What is licensed.
+    pub product: Product,
+    /// Its serial number: a secret.
+    pub serial: SerialText,
+    /// How many instances may hold it at once; 0 is unlimited.
+    pub seats: u16,
+    /// Its fail-over group; empty is none.
+    pub group: String,
+    /// This host waits to take over instead of serving.
+    pub standby: bool,
+    /// How many STANDBY holders of the group take no seat.
+    pub standbys: u16,
+}
+
+/// `[[plugin]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PluginConfig {
+    /// An absolute path, or a bare file name that is searched in the plugin directories.
+    pub path: PathBuf,
+    /// Where its code runs.
+    pub isolation: Isolation,
+    /// What its verdicts are worth.
+    pub verdict: VerdictMode,
+    /// What it may do.
+    pub grant: Vec<Permission>,
+    /// `[plugin.options]`, in the file's order, for the plugin's own table of options to check.
+    pub options: Vec<PluginOption>,
+    /// Line of its `[[plugin]]` in the file, from 1.
+    pub line: usize,
+}
+
+/// One line of `[plugin.options]`.
+#[derive(Clone, PartialEq)]
+pub struct PluginOption {
+    /// Its name.
+    pub key: String,
+    /// Its value, of whatever type the file gives it.
+    pub value: toml::Value,
+    /// Line of its key in the file, from 1.
+    pub line: usize,
+    /// Column of its key, in characters, from 1.
+    pub column: usize,
+}
+
+/// Where a plugin's code runs (`isolation`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// On a thread of its own in this process.
+    #[default]
+    Thread,
+    /// In a process of its own.
+    Process,
+}
+
+/// What a plugin's verdicts are worth (`verdict`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VerdictMode {
+    /// It is never asked.
+    #[default]
+    Ignore,
+    /// It is asked, and its verdict is shown.
+    Advise,
+    /// It is asked, and its verdict counts.
+    Require,
+}
+
+/// What a plugin may do (`grant`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Permission {
+    /// Its verdicts count.
+    Verdict,
+    /// It may ask for an announcement or a probe.
+    Announce,
+    /// It may read the table of holders.
+    Holders,
+    /// It sees raw datagrams.
+    Raw,
+    /// It may publish a subtree of the directory.
+    Directory,
+}

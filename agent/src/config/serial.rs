@@ -1,0 +1,151 @@
+//! The serial number as configured: a secret that is wiped, never shown, and read only from where
+//! strangers cannot read it.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+/// No serial file is longer: a serial has some dozen characters, and a wrong path may name a disk.
+const MAX_FILE: u64 = 4096;
+
+/// A serial number in its canonical spelling.  Wiped when dropped; neither `Debug` nor anything else shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SerialText(Zeroizing<String>);
+
+impl SerialText {
+    /// Reads a serial in any spelling.
+    ///
+    /// # Errors
+    /// A sentence, as [`canonical_serial`].
+    pub fn new(text: &str) -> Result<SerialText, String> {
+        canonical_serial(text).map(SerialText)
+    }
+
+    /// Reads a serial file.
+    ///
+    /// # Errors
+    /// A sentence, if the file cannot be read, is no regular file, is too long, is readable by
+    /// others, or holds no serial.
+    pub fn from_file(path: &Path) -> Result<SerialText, String> {
+        let shown = path.display();
+        let fail = |e: std::io::Error| {
+            format!("cannot read the serial file {shown}: {e}; write the serial into it, with mode 0600")
+        };
+        let file = File::open(path).map_err(fail)?;
+        let meta = file.metadata().map_err(fail)?;
+        if !meta.is_file() {
+            return Err(format!("the serial file {shown} is no regular file"));
+        }
+        if meta.permissions().mode() & 0o004 != 0 {
+            return Err(format!("others can read the serial file {shown}; run: chmod o= {shown}"));
+        }
+        // Room for all of it from the start: growing would leave copies behind that nobody wipes.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(2 * 4096));
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(fail)?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(format!("the serial file {shown} has more than {MAX_FILE} bytes: that is no serial"));
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|_| {
+            format!("the serial file {shown} is no text: a serial is made of ASCII characters")
+        })?;
+        SerialText::new(text).map_err(|e| format!("{e} (in the serial file {shown})"))
+    }
+
+    /// The secret, for deriving the claim key from it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SerialText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SerialText(redacted)")
+    }
+}
+
+/// The canonical spelling: ASCII white space and `-` removed, ASCII letters in upper case.
+///
+/// # Errors
+/// A sentence that does not show the serial, if nothing is left or something is not ASCII.
+pub fn canonical_serial(text: &str) -> Result<Zeroizing<String>, String> {
+    // White space as C's isspace counts it: 0x0b, the vertical tab, is not in Rust's own set.
+    let blank = |c: char| c.is_ascii_whitespace() || c == '\x0b' || c == '-';
+    let mut canonical = Zeroizing::new(String::with_capacity(text.len()));
+    for c in text.chars().filter(|&c| !blank(c)) {
+        if !c.is_ascii() {
+            return Err("the serial has a character that is not ASCII".to_owned());
+        }
+        canonical.push(c.to_ascii_uppercase());
+    }
+    if canonical.is_empty() {
+        return Err("the serial is empty".to_owned());
+    }
+    Ok(canonical)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn written(text: &[u8], mode: u32) -> (tempfile::TempDir, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("xsvr.serial");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn one_spelling() {
+        for text in ["XSVR-999-000-X", "xsvr999000x", " xsvr 999\t000\x0b x\r\n"] {
+            assert_eq!(*canonical_serial(text).unwrap(), "XSVR999000X");
+        }
+    }
+
+    #[test]
+    fn an_empty_or_foreign_serial_is_refused_without_showing_it() {
+        for text in ["", " -\n- "] {
+            assert_eq!(canonical_serial(text).unwrap_err(), "the serial is empty");
+        }
+        let error = canonical_serial("SECRET\u{e4}").unwrap_err();
+        assert!(error.contains("not ASCII") && !error.contains("SECRET"), "{error}");
+    }
+
+    #[test]
+    fn debug_is_redacted() {
+        assert_eq!(format!("{:?}", SerialText::new("SECRET").unwrap()), "SerialText(redacted)");
+    }
+
+    #[test]
+    fn a_file_is_read() {
+        for mode in [0o600, 0o640, 0o400] {
+            let (_dir, path) = written(b"abc-1\n", mode);
+            assert_eq!(SerialText::from_file(&path).unwrap().expose(), "ABC1");
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        let (_dir, path) = written(b"abc\n", 0o644);
+        let error = SerialText::from_file(&path).unwrap_err();
+        assert_eq!(error, format!("others can read the serial file {0}; run: chmod o= {0}", path.display()));
+    }
+
+    #[test]
+    fn what_is_no_serial_file_is_refused() {
+        let (dir, path) = written(&[b'a'; 4097], 0o600);
+        assert!(SerialText::from_file(&path).unwrap_err().contains("more than 4096 bytes"));
+        let (_dir, path) = written(b"\xff", 0o600);
+        assert!(SerialText::from_file(&path).unwrap_err().contains("is no text"));
+        assert!(SerialText::from_file(dir.path()).unwrap_err().contains("no regular file"));
+        let missing = dir.path().join("missing");
+        assert!(SerialText::from_file(&missing).unwrap_err().contains("with mode 0600"));
+    }
+}
