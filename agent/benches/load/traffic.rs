@@ -144,7 +144,8 @@ impl Sender {
     fn batch(&mut self) -> u64 {
         let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
         let first = self.next % (self.datagrams.len() - BATCH);
-        let slices = self.datagrams[first..first + BATCH].iter().map(|d| [IoSlice::new(d)]).collect::<Vec<_>>();
+        let slices =
+            self.datagrams[first..first + BATCH].iter().map(|d| [IoSlice::new(d)]).collect::<Vec<_>>();
         self.next += BATCH;
         let fd = self.sockets[0].as_raw_fd();
         let sent = sendmmsg(fd, &mut headers, &slices, [None; BATCH], [], MsgFlags::empty());
