@@ -470,6 +470,33 @@ fn loading_one_file_after_another_never_mixes_them_up() {
 }
 
 #[test]
+fn a_plugin_that_hangs_in_start_is_given_up() {
+    let mut rig = Rig::new();
+    let real = std::sync::Arc::clone(&rig.clock);
+    let is_begun = std::sync::atomic::AtomicBool::new(false);
+    // After its first reading it is almost ten seconds later, so that the test need not wait for them.
+    rig.clock = std::sync::Arc::new(move || {
+        real() + if is_begun.swap(true, Ordering::SeqCst) { 9_800_000_000 } else { 0 }
+    });
+    let good = rig.spec(rig.build("good", "good.so", &[]));
+    let hanging = rig.spec(rig.build("bad", "bad.so", &["HANGS_IN_START"]));
+    let error = rig.start(vec![good, hanging]).err().expect("it hangs");
+    assert_eq!(error.to_string(), "plugin bad: its start did not return within 10 s (rule: life cycle)");
+    rig.await_line("good", "destroy");
+}
+
+#[test]
+fn a_flush_comes_on_request_and_a_dropped_host_stops() {
+    let rig = Rig::new();
+    let mut host = rig.start(vec![rig.spec(rig.build("good", "good.so", &[]))]).expect("it starts");
+    host.flush(rig.now_ns() + 1_000_000_000);
+    rig.await_line("good", "flush deadline=1");
+    assert!(!rig.trace("good").contains(&"stop".to_owned()));
+    drop(host);
+    rig.await_line("good", "destroy");
+}
+
+#[test]
 fn options_that_do_not_fit_stop_the_start() {
     let rig = Rig::new();
     let mut spec = rig.spec(rig.build("good", "good.so", &[]));

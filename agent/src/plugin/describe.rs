@@ -9,14 +9,15 @@ use serialnumberd_plugin::abi::{
     SLND_EV_TICK, slnd_ev_bit, slnd_kind,
 };
 
+use super::begin::grant;
 use super::descriptor;
 use super::error::PluginError;
 use super::file;
-use super::host::{PluginSpec, examine};
+use super::host::examine;
 use super::manifest::{self, Manifest};
 use super::options::{self, OptionSpec};
 use super::permission::Permissions;
-use super::worker::grant;
+use super::spec::PluginSpec;
 
 const KINDS: [(slnd_kind, &str); 7] = [
     (SLND_EV_ANNOUNCEMENT, "announcement"),

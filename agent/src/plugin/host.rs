@@ -4,16 +4,16 @@
 //! its own thread, a bounded lock-free queue in each direction, and atomics.  Only [`PluginHost::start`] and
 //! [`PluginHost::stop`] wait, each with a bound, and neither is called from within the loop.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use rtrb::RingBuffer;
-use serialnumberd_core::{ClaimId, HolderView, Product};
+use serialnumberd_core::{HolderView, Product};
 use serialnumberd_plugin::abi::SLND_PERM_HOLDERS;
 
+use super::begin::{Job, Ready};
 use super::error::{PluginError, Rule};
 use super::file;
 use super::host_table::HostInfo;
@@ -23,106 +23,9 @@ use super::manifest;
 use super::permission::Permissions;
 use super::reload::Reload;
 use super::shared::{Clock, Command, Doorbell, HolderTable, Message, Shared, Wake};
-use super::worker::{self, Job, Ready};
-use crate::record::{Decision, Record};
-
-/// How a plugin is separated from the agent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Isolation {
-    /// On a thread of the agent's process.
-    #[default]
-    Thread,
-    /// In a process of its own: refused by this release.
-    Process,
-}
-
-/// What is done with a plugin's verdicts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum VerdictUse {
-    /// It is never asked.
-    #[default]
-    Ignore,
-    /// It is asked, and its verdict is shown.
-    Advise,
-    /// Its verdict counts.
-    Require,
-}
-
-impl VerdictUse {
-    /// The configuration's word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            VerdictUse::Ignore => "ignore",
-            VerdictUse::Advise => "advise",
-            VerdictUse::Require => "require",
-        }
-    }
-}
-
-/// One `[[plugin]]` of the configuration.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PluginSpec {
-    /// Its file, see [`super::find`].
-    pub path: PathBuf,
-    /// How it is separated.
-    pub isolation: Isolation,
-    /// What is done with its verdicts.
-    pub verdict: VerdictUse,
-    /// Names of the permissions it is granted.
-    pub grant: Vec<String>,
-    /// `[plugin.options]`.
-    pub options: toml::Table,
-    /// The agent's state directory; the plugin's own is made below it.
-    pub state_dir: PathBuf,
-}
-
-/// What a plugin asks the loop to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Its verdict on a claim: replaces its standing one.
-    Decided {
-        /// Index among the specs.
-        plugin: usize,
-        /// Of which claim; the host does not know which ones are held.
-        claim: ClaimId,
-        /// The verdict; ABSTAIN is one too.
-        decision: Decision,
-        /// The record that asked; `None` if the plugin spoke up by itself.
-        answers: Option<u64>,
-    },
-    /// It was asked for a verdict and failed: the last one stays in force.
-    NoAnswer {
-        /// Index among the specs.
-        plugin: usize,
-        /// Of which claim.
-        claim: ClaimId,
-        /// The record that asked.
-        seq: u64,
-    },
-    /// It asks for an announcement, subject to the protocol's rate limits.
-    Announce {
-        /// Index among the specs.
-        plugin: usize,
-        /// Of which product; `None` is all.
-        product: Option<Product>,
-        /// The whole burst and a round, not one datagram.
-        probe: bool,
-    },
-}
-
-/// A plugin whose verdict is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decider<'a> {
-    /// Index among the specs.
-    pub plugin: usize,
-    /// Its id.
-    pub id: &'a str,
-    /// Its verdict counts; else it is only shown.
-    pub counts: bool,
-    /// It answers at present.
-    pub is_healthy: bool,
-}
+use super::spec::{Action, Decider, Isolation, PluginSpec, VerdictUse};
+use super::worker;
+use crate::record::Record;
 
 /// How long plugins that did start may take to stop because another one did not.
 const STOP_AFTER_FAILED_START: Duration = Duration::from_secs(1);

@@ -10,16 +10,16 @@ use std::thread::Thread;
 use rtrb::{Consumer, Producer};
 use serialnumberd_plugin::abi::{SLND_PERM_VERDICT, slnd_ev_bit};
 
-use super::host::VerdictUse;
+use super::begin::Ready;
 use super::limits::{CALL_STALLED, MESSAGES_A_TURN};
 use super::metrics::Metric;
 use super::options::{OptionSpec, Settings};
 use super::outbox::{self, Outbox};
 use super::permission::Permissions;
 use super::shared::{Command, Message, Shared};
+use super::spec::VerdictUse;
 use super::view;
 use super::watchdog::Health;
-use super::worker::Ready;
 use crate::record::Record;
 
 /// One plugin as status and metrics show it.

@@ -11,14 +11,15 @@
 //! |---|---|
 //! | `file`, `elf`, `manifest` | what is known of a plugin before any of its code runs |
 //! | `descriptor`, `options`, `permission` | the acceptance rules once it is loaded |
-//! | `host`, `instance`, `outbox`, `reload` | the loop's side: never waits, takes no lock |
-//! | `worker`, `batch`, `view`, `calls`, `timers` | the plugin's thread: every call into it is made there |
+//! | `spec`, `host`, `instance`, `outbox`, `reload` | the loop's side: never waits, takes no lock |
+//! | `begin`, `worker`, `batch`, `view`, `numbers`, `calls`, `timers` | the plugin's thread: every call into it is made there |
 //! | `host_table`, `context`, `metrics`, `log_line` | what a plugin may call, from any thread of its own |
 //! | `shared`, `mailbox`, `watchdog`, `limits` | what both sides see, and every bound |
 //!
 //! Must not know the protocol engine, the sockets or the configuration file.
 
 mod batch;
+mod begin;
 mod calls;
 mod context;
 mod describe;
@@ -36,11 +37,13 @@ mod mailbox;
 mod manifest;
 mod metrics;
 mod nearest;
+mod numbers;
 mod options;
 mod outbox;
 mod permission;
 mod reload;
 mod shared;
+mod spec;
 mod state_dir;
 mod text_room;
 mod timers;
@@ -51,7 +54,7 @@ mod worker;
 pub use describe::{Description, check, describe};
 pub use error::{PluginError, Rule};
 pub use file::find;
-pub use host::{Action, Decider, Isolation, PluginHost, PluginSpec, VerdictUse};
+pub use host::PluginHost;
 pub use host_table::HostInfo;
 pub use instance::PluginStatus;
 pub use manifest::{Manifest, manifest};
@@ -59,4 +62,5 @@ pub use metrics::Metric;
 pub use options::{OptionKind, OptionSpec};
 pub use permission::Permissions;
 pub use shared::{Clock, Wake};
+pub use spec::{Action, Decider, Isolation, PluginSpec, VerdictUse};
 pub use watchdog::Health;

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::{PluginError, Rule};
-use super::host::{PluginHost, PluginSpec, VerdictUse};
+use super::host::PluginHost;
 use super::instance::Instance;
 use super::limits::RELOAD_TIMEOUT;
 use super::options::{self, Settings};
 use super::shared::Command;
+use super::spec::{PluginSpec, VerdictUse};
 use super::watchdog::Health;
 
 /// What one plugin is to get.
@@ -38,14 +39,15 @@ impl Reload {
     }
 
     pub(super) fn answered(&mut self, plugin: usize, id: &str, generation: u64, result: Result<(), String>) {
+        if generation != self.generation {
+            // To options that were withdrawn meanwhile: the command to return to the old ones is under way.
+            return;
+        }
         let result = result.map_err(|what| PluginError::new(id, Rule::LifeCycle, what));
-        match self.answers.get_mut(&plugin) {
-            Some(answer) if generation == self.generation => *answer = Some(result),
-            _ => {
-                if let Err(error) = result {
-                    log::error!("{error}; it was to return to its old options");
-                }
-            }
+        match (self.answers.get_mut(&plugin), result) {
+            (Some(answer), result) => *answer = Some(result),
+            (None, Err(error)) => log::error!("{error}; it was to return to its old options"),
+            (None, Ok(())) => {}
         }
     }
 }

@@ -3,62 +3,25 @@
 //! create, configure, start; then events, timers, reloads and flushes as they come; then flush, stop,
 //! destroy.  A plugin that panics too often is left alone: not called again, not even to stop.
 
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::Duration;
 
-use rtrb::{Consumer, Producer};
-use serialnumberd_plugin::abi::{SLND_E_PANIC, SLND_PERM_RAW};
+use rtrb::Consumer;
+use serialnumberd_plugin::abi::SLND_E_PANIC;
 
 use super::batch::Batch;
+use super::begin::{Job, begin};
 use super::calls::{CallError, Calls};
 use super::context::Context;
-use super::descriptor::{self, Descriptor};
-use super::error::{PluginError, Rule};
-use super::host_table::{self, HostInfo};
-use super::limits::{
-    BATCH_DEFAULT, BATCH_MAX, QUEUE_DEFAULT, QUEUE_MAX, QUEUE_MIN, STATUS_EVERY, STATUS_MAX,
-};
-use super::manifest::Manifest;
-use super::options::{self, OptionSpec, Settings};
-use super::outbox::{Item, Outbox};
-use super::permission::Permissions;
-use super::shared::{Call, Clock, Command, Doorbell, End, Message, Shared};
-use super::state_dir;
+use super::limits::{STATUS_EVERY, STATUS_MAX};
+use super::options::Settings;
+use super::outbox::Item;
+use super::shared::{Command, End, Message};
 use super::timers::Due;
 use super::watchdog::Panics;
-
-/// What a worker is started with.
-pub(super) struct Job {
-    pub(super) file: File,
-    pub(super) manifest: Manifest,
-    pub(super) grant: Permissions,
-    pub(super) options: toml::Table,
-    pub(super) state_dir: PathBuf,
-    pub(super) host: HostInfo,
-    pub(super) clock: Clock,
-    pub(super) doorbell: Arc<Doorbell>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) messages: Producer<Message>,
-    pub(super) commands: Consumer<Command>,
-    pub(super) ready: SyncSender<Result<Ready, PluginError>>,
-}
-
-/// What the loop learns of a plugin that has started.
-pub(super) struct Ready {
-    pub(super) version: String,
-    pub(super) granted: Permissions,
-    pub(super) events: u64,
-    pub(super) has_configure: bool,
-    pub(super) table: Vec<OptionSpec>,
-    pub(super) settings: Arc<Settings>,
-    pub(super) outbox: Outbox,
-}
 
 /// The thread's whole life.
 pub(super) fn run(job: Job) {
@@ -77,6 +40,7 @@ fn live(job: Job) -> End {
         }
         Ok((mut worker, facts)) => {
             if ready.send(Ok(facts)).is_err() {
+                // The host gave it up for starting too slowly.
                 worker.calls.stop_and_destroy();
                 return End::Stopped;
             }
@@ -87,73 +51,7 @@ fn live(job: Job) -> End {
     }
 }
 
-fn begin(mut job: Job) -> Result<(Worker, Ready), PluginError> {
-    job.shared.call_begins(Call::Load, (job.clock)());
-    let descriptor = descriptor::load(job.file, &job.manifest);
-    job.shared.call_ends((job.clock)());
-    let descriptor = descriptor?;
-    let id = job.manifest.id.as_str();
-    let granted = grant(id, job.grant, &descriptor)?;
-    let settings = Arc::new(options::resolve(id, &descriptor.options, &job.options)?);
-    let state_dir = state_dir::prepare(&job.state_dir, id)?;
-    job.options.clear();
-    let context = Context::new(
-        id.to_owned(),
-        granted,
-        Arc::clone(&job.shared),
-        Arc::clone(&job.clock),
-        job.doorbell,
-        job.messages,
-    );
-    let table = host_table::table(context, &job.host, granted, &state_dir);
-    let failed =
-        |error: CallError| PluginError::new(id, Rule::LifeCycle, settings.redact(&error.to_string()));
-    let calls = Calls::create(descriptor.raw, table, id, job.shared, job.clock).map_err(failed)?;
-    if let Err(error) = calls.configure(&settings, false).and_then(|()| calls.start()) {
-        calls.stop_and_destroy();
-        return Err(failed(error));
-    }
-    let (outbox, queue) = Outbox::new(clamp(descriptor.raw.queue_hint, QUEUE_DEFAULT, QUEUE_MIN, QUEUE_MAX));
-    let ready = Ready {
-        version: descriptor.version,
-        granted,
-        events: descriptor.raw.events,
-        has_configure: descriptor.raw.configure.is_some(),
-        table: descriptor.options,
-        settings: Arc::clone(&settings),
-        outbox,
-    };
-    let batch_max = clamp(descriptor.raw.batch_max, BATCH_DEFAULT, 1, BATCH_MAX);
-    let batch = Batch::new(batch_max, granted.covers(Permissions(SLND_PERM_RAW)));
-    Ok((Worker::new(context, calls, queue, job.commands, batch, settings), ready))
-}
-
-fn clamp(hint: u32, default: u32, min: u32, max: u32) -> usize {
-    let wish = if hint == 0 { default } else { hint.clamp(min, max) };
-    usize::try_from(wish).unwrap_or(usize::MAX)
-}
-
-/// What of the grant the plugin uses; an error if it wants more.
-pub(super) fn grant(
-    id: &str,
-    grant: Permissions,
-    descriptor: &Descriptor,
-) -> Result<Permissions, PluginError> {
-    let missing = descriptor.wants.without(grant);
-    if missing != Permissions::NONE {
-        let all = Permissions(grant.0 | missing.0);
-        let what = format!("it cannot work without the permission {missing}: write grant = [{all}]");
-        return Err(PluginError::new(id, Rule::Permission, what));
-    }
-    let used = Permissions(descriptor.wants.0 | descriptor.wants_if_granted.0);
-    let idle = grant.without(used);
-    if idle != Permissions::NONE {
-        log::warn!("plugin {id}: it is granted {idle}, which it does not ask for");
-    }
-    Ok(Permissions(grant.0 & used.0))
-}
-
-struct Worker {
+pub(super) struct Worker {
     context: &'static Context,
     calls: Calls,
     queue: Consumer<Item>,
@@ -169,7 +67,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(
+    pub(super) fn new(
         context: &'static Context,
         calls: Calls,
         queue: Consumer<Item>,
@@ -340,13 +238,22 @@ impl Worker {
         if self.is_quarantined {
             return End::Quarantined;
         }
-        let by_ns = self.context.shared.stop_by_ns().unwrap_or(0);
-        while self.now_ns() < by_ns && !self.is_quarantined && self.handle_events() {}
+        let now_ns = self.now_ns();
+        let by_ns = self.context.shared.stop_by_ns().unwrap_or(now_ns);
+        // Half of the time for events that wait, a quarter to write out, a quarter to stop: a slow plugin
+        // loses its last events rather than the chance to end in order.
+        let quarter_ns = by_ns.saturating_sub(now_ns) / 4;
+        while self.now_ns() < by_ns - 2 * quarter_ns && !self.is_quarantined && self.handle_events() {}
         if self.is_quarantined {
             return End::Quarantined;
         }
-        if self.now_ns() < by_ns {
-            let result = self.calls.flush(by_ns);
+        let left = self.queue.slots();
+        if left > 0 {
+            log::warn!("plugin {}: stopped before it had taken {left} events that waited", self.context.id);
+        }
+        let flush_by_ns = by_ns - quarter_ns;
+        if self.now_ns() < flush_by_ns {
+            let result = self.calls.flush(flush_by_ns);
             let _noted = self.judge(result);
         }
         self.calls.stop_and_destroy();

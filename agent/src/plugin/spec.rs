@@ -1,0 +1,105 @@
+//! What the loop says of a plugin, and what a plugin asks of the loop.
+
+use std::path::PathBuf;
+
+use serialnumberd_core::{ClaimId, Product};
+
+use crate::record::Decision;
+
+/// How a plugin is separated from the agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// On a thread of the agent's process.
+    #[default]
+    Thread,
+    /// In a process of its own: refused by this release.
+    Process,
+}
+
+/// What is done with a plugin's verdicts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VerdictUse {
+    /// It is never asked.
+    #[default]
+    Ignore,
+    /// It is asked, and its verdict is shown.
+    Advise,
+    /// Its verdict counts.
+    Require,
+}
+
+impl VerdictUse {
+    /// The configuration's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            VerdictUse::Ignore => "ignore",
+            VerdictUse::Advise => "advise",
+            VerdictUse::Require => "require",
+        }
+    }
+}
+
+/// One `[[plugin]]` of the configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PluginSpec {
+    /// Its file, see [`super::find`].
+    pub path: PathBuf,
+    /// How it is separated.
+    pub isolation: Isolation,
+    /// What is done with its verdicts.
+    pub verdict: VerdictUse,
+    /// Names of the permissions it is granted.
+    pub grant: Vec<String>,
+    /// `[plugin.options]`.
+    pub options: toml::Table,
+    /// The agent's state directory; the plugin's own is made below it.
+    pub state_dir: PathBuf,
+}
+
+/// What a plugin asks the loop to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Its verdict on a claim: replaces its standing one.
+    Decided {
+        /// Index among the specs that the host was started with.
+        plugin: usize,
+        /// Of which claim; the host does not know which ones are held.
+        claim: ClaimId,
+        /// The verdict; ABSTAIN is one too.
+        decision: Decision,
+        /// The record that asked; `None` if the plugin spoke up by itself.
+        answers: Option<u64>,
+    },
+    /// It was asked for a verdict and failed: the last one stays in force.
+    NoAnswer {
+        /// Index among the specs that the host was started with.
+        plugin: usize,
+        /// Of which claim.
+        claim: ClaimId,
+        /// The record that asked.
+        seq: u64,
+    },
+    /// It asks for an announcement, subject to the protocol's rate limits.
+    Announce {
+        /// Index among the specs that the host was started with.
+        plugin: usize,
+        /// Of which product; `None` is all.
+        product: Option<Product>,
+        /// The whole burst and a round, not one datagram.
+        probe: bool,
+    },
+}
+
+/// A plugin whose verdict is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decider<'a> {
+    /// Index among the specs that the host was started with.
+    pub plugin: usize,
+    /// Its id.
+    pub id: &'a str,
+    /// Its verdict counts; else it is only shown.
+    pub counts: bool,
+    /// It answers at present.
+    pub is_healthy: bool,
+}
