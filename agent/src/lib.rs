@@ -19,6 +19,7 @@
 //! One turn of the loop: all input, then time, then consequences, then output.  The clock is read once a
 //! turn.  What a plugin asks for is queued, so nothing re-enters.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
@@ -27,6 +28,7 @@ pub mod daemon;
 pub mod demo;
 pub mod event_loop;
 pub mod identity;
+pub mod logging;
 pub mod paths;
 pub mod plugin;
 pub mod record;

@@ -89,7 +89,7 @@ pub struct ClaimStatus {
     pub opinions: Vec<Opinion>,
     /// How many instances may hold it; 0 is unlimited.
     pub seats: u16,
-    /// How many seat-taking holders were heard, this agent included.
+    /// How many holders are known, this agent included.
     pub heard: u32,
     /// How many of those are proved, this agent included.
     pub proved: u32,
@@ -111,6 +111,13 @@ pub struct ClaimStatus {
     pub conflict: Option<ConflictStatus>,
     /// What happens next by itself, soonest first.
     pub next: Vec<NextStep>,
+}
+
+impl ClaimStatus {
+    /// The holders other than this agent.
+    pub fn others(&self) -> impl Iterator<Item = &HolderStatus> {
+        self.holders.iter().filter(|holder| !holder.is_self)
+    }
 }
 
 /// What one plugin says of a claim.
