@@ -18,8 +18,8 @@ pub struct Counters {
     pub transmitted: u64,
     /// Datagrams that did not leave.
     pub send_errors: u64,
-    /// Verdicts that were not given in time.
-    pub late_verdicts: u64,
+    /// Verdicts that were not given in time, by the plugin's place.
+    pub late_verdicts: BTreeMap<usize, u64>,
     /// Turns of the loop.
     pub turns: u64,
     send_logged: Option<Mono>,

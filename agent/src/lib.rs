@@ -23,6 +23,8 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod counters;
+pub mod daemon;
+pub mod demo;
 pub mod event_loop;
 pub mod identity;
 pub mod paths;

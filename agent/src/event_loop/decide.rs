@@ -123,7 +123,9 @@ impl Agent {
             let Some((claim, held)) = self.held.iter_mut().nth(place) else { return };
             let claim = *claim;
             let late = held.verdict.expire(self.now.boot);
-            self.counters.late_verdicts += late.len() as u64;
+            for plugin in late {
+                *self.counters.late_verdicts.entry(plugin).or_default() += 1;
+            }
             let Some(brief) = self.engine.claim_brief(&claim) else { continue };
             let facts = Facts {
                 state: brief.state,

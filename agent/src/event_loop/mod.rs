@@ -11,7 +11,7 @@ mod links;
 mod reload;
 mod report;
 mod requests;
-pub mod start;
+mod start;
 mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,7 +19,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -41,8 +40,6 @@ use crate::{clock, status};
 pub struct Setup {
     /// Its configuration.
     pub config: Config,
-    /// Where plugins named without a folder are searched.
-    pub plugin_dirs: Vec<PathBuf>,
     /// Serve the control socket.
     pub control: bool,
     /// Keep the records for [`Agent::poll_record`].

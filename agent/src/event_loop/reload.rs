@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use serialnumberd_core::{ClaimId, ClaimKeys};
 
 use super::requests::Asker;
-use super::start::{core_license, derive, plugin_specs, settings};
+use super::start::{core_license, derive, settings};
 use super::{Agent, os_entropy};
 use crate::config::{Config, LicenseConfig};
 use crate::control::Access;
@@ -56,11 +56,9 @@ impl Agent {
             ));
         }
         let keys = config.licenses.iter().map(|l| self.keys_of(l)).collect::<Result<_, _>>()?;
-        let mut setup = self.setup.clone();
-        setup.config = config;
-        let specs = plugin_specs(&setup)?;
+        let specs = config.plugin_specs().map_err(|e| e.to_string())?;
         self.plugins.prepare_reload(&specs, self.now.boot.0).map_err(|e| e.to_string())?;
-        Ok(Reloading { config: setup.config, keys, asker })
+        Ok(Reloading { config, keys, asker })
     }
 
     /// The keys of a license: those held if the serial is the same, else newly derived.

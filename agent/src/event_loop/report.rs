@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serialnumberd_core::{ClaimView, ConflictView, EvidencePair, Stage, crypto};
+use serialnumberd_core::{ClaimView, ConflictView, EvidencePair, Mono, Stage, crypto};
 
 use super::Agent;
-use crate::config::Legacy;
 use crate::counters::Counters;
 use crate::status::{
     self, AgentStatus, ClaimStatus, ConflictStatus, CoverageStatus, HolderStatus, InterfaceStatus,
     InventoryEntry, NextStep, Opinion, PluginStatus, Status, rfc3339, wall_time,
 };
+use serialnumberd_core::Legacy;
 
 impl Agent {
     pub(super) fn report(&mut self) -> Status {
@@ -167,20 +167,28 @@ impl Agent {
         let plugins = self.plugins.status(self.now.boot.0);
         plugins
             .into_iter()
-            .map(|p| PluginStatus {
+            .enumerate()
+            .map(|(place, p)| PluginStatus {
                 id: p.id,
                 path: p.path.display().to_string(),
                 version: p.version,
                 isolation: "thread".to_owned(),
                 verdict: p.verdict.as_str().to_owned(),
                 health: p.health.as_str().to_owned(),
-                why: p.last_error.unwrap_or_default(),
+                why: p
+                    .present_call
+                    .map(|(call, since)| busy(call, self.now.boot.since(Mono(since))))
+                    .unwrap_or_default(),
                 delivered: p.delivered,
                 lost: p.lost,
                 queued: p.queued as u64,
-                late: p.slow_calls,
+                granted: p.granted.names().map(str::to_owned).collect(),
+                errors: p.errors,
+                last_error: p.last_error,
+                late: self.counters.late_verdicts.get(&place).copied().unwrap_or(0),
                 longest_call_ms: p.slowest_call_ns / 1_000_000,
                 metrics: p.metrics.into_iter().map(|m| (m.name, m.value)).collect(),
+                detail: p.detail.and_then(|text| serde_json::from_str(&text).ok()),
             })
             .collect()
     }
@@ -193,7 +201,6 @@ impl Agent {
             ("foreign_seen".to_owned(), self.engine.foreign_seen()),
             ("beats".to_owned(), self.engine.beats()),
             ("turns".to_owned(), counters.turns),
-            ("late_verdicts".to_owned(), counters.late_verdicts),
             ("control_accepted".to_owned(), control.accepted),
             ("control_refused".to_owned(), control.refused),
             ("control_slow".to_owned(), control.slow),
@@ -206,5 +213,14 @@ impl Agent {
             kernel_drops: self.sockets.kernel_drops().unwrap_or_default(),
             more,
         }
+    }
+}
+
+/// Why a plugin that is in a call may not be well.
+fn busy(call: &str, for_: std::time::Duration) -> String {
+    if for_.as_millis() < 100 {
+        String::new()
+    } else {
+        format!("in its {call} since {:.1} s", for_.as_secs_f64())
     }
 }

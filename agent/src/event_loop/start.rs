@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -13,11 +12,11 @@ use serialnumberd_core::{ClaimKeys, Engine, Identity, License, Serial, Settings,
 
 use super::{Agent, Held, Setup, Wake, host_info, os_entropy};
 use crate::clock;
-use crate::config::{AgentConfig, Isolation, Legacy, LicenseConfig, PluginConfig, VerdictMode};
+use crate::config::{AgentConfig, LicenseConfig};
 use crate::control::{Access, server::Server};
 use crate::counters::Counters;
 use crate::identity::StateDir;
-use crate::plugin::{self, PluginHost, PluginSpec, VerdictUse};
+use crate::plugin::PluginHost;
 use crate::socket::{Batch, Family, Monitor, Sockets};
 use crate::verdict::ClaimVerdict;
 
@@ -169,33 +168,10 @@ fn register(poll: &mio::Poll, sockets: &Sockets, monitor: &Monitor, wake: &UnixS
 }
 
 fn start_plugins(setup: &Setup, wake: &Wake) -> Result<PluginHost, String> {
-    let specs = plugin_specs(setup)?;
+    let specs = setup.config.plugin_specs().map_err(|e| e.to_string())?;
     let bell = wake.clone();
     PluginHost::start(specs, Arc::new(move || bell.ring()), &host_info(), Arc::new(clock::boottime_ns))
         .map_err(|e| e.to_string())
-}
-
-/// The `[[plugin]]` entries as the plugin host wants them, their files found.
-pub(super) fn plugin_specs(setup: &Setup) -> Result<Vec<PluginSpec>, String> {
-    let state_dir = &setup.config.agent.state_dir;
-    let spec = |p: &PluginConfig| {
-        Ok(PluginSpec {
-            path: plugin::find(&p.path, &setup.plugin_dirs).map_err(|e| e.to_string())?,
-            isolation: match p.isolation {
-                Isolation::Thread => plugin::Isolation::Thread,
-                Isolation::Process => plugin::Isolation::Process,
-            },
-            verdict: match p.verdict {
-                VerdictMode::Ignore => VerdictUse::Ignore,
-                VerdictMode::Advise => VerdictUse::Advise,
-                VerdictMode::Require => VerdictUse::Require,
-            },
-            grant: p.grant.iter().map(|g| g.as_str().to_owned()).collect(),
-            options: p.options.iter().map(|o| (o.key.clone(), o.value.clone())).collect(),
-            state_dir: state_dir.clone(),
-        })
-    };
-    setup.config.plugins.iter().map(spec).collect()
 }
 
 /// The engine's settings from the configuration.
@@ -204,11 +180,7 @@ pub(super) fn settings(agent: &AgentConfig) -> Settings {
     Settings {
         interval: agent.interval,
         confirm_after: agent.confirm_after,
-        legacy: match agent.legacy {
-            Legacy::Off => serialnumberd_core::Legacy::Off,
-            Legacy::Listen => serialnumberd_core::Legacy::Listen,
-            Legacy::Answer => serialnumberd_core::Legacy::Answer,
-        },
+        legacy: agent.legacy,
         observe: agent.observe,
         on_link_only: agent.on_link_only,
         expect_peers: agent.expect_peers,
@@ -234,13 +206,4 @@ pub(super) fn core_license(license: &LicenseConfig, keys: ClaimKeys, since_ms: u
         standbys: license.standbys,
         since_ms,
     }
-}
-
-/// Where plugins named without a folder are searched: `--plugin-dir`, `[agent] plugin_dir`, the executable's
-/// folder, `../lib/serialnumberd/plugins` beside it.
-#[must_use]
-pub fn plugin_dirs(asked: Option<PathBuf>, configured: Option<PathBuf>) -> Vec<PathBuf> {
-    let beside = std::env::current_exe().ok().and_then(|exe| exe.parent().map(std::path::Path::to_owned));
-    let installed = beside.as_ref().map(|dir| dir.join("../lib/serialnumberd/plugins"));
-    [asked, configured, beside, installed].into_iter().flatten().collect()
 }

@@ -121,15 +121,23 @@ impl Agent {
         self.poll_reload();
     }
 
+    /// Takes in what the kernel tells of interfaces; they are looked at once it has told all.
     fn look_soon(&mut self) {
-        match self.monitor.drain() {
-            Ok(changes) => {
-                self.routes_changed |= changes.routes;
-                if changes.any() && self.look_at.is_none() {
-                    self.look_at = Some(Mono(clock::boottime_ns()).after(SETTLE));
+        loop {
+            let changes = match self.monitor.drain() {
+                Ok(changes) => changes,
+                Err(e) => {
+                    log::warn!("the kernel's changes to interfaces cannot be read: {e}");
+                    return;
                 }
+            };
+            self.routes_changed |= changes.routes;
+            if changes.any() && self.look_at.is_none() {
+                self.look_at = Some(Mono(clock::boottime_ns()).after(SETTLE));
             }
-            Err(e) => log::warn!("the kernel's changes to interfaces cannot be read: {e}"),
+            if !changes.more {
+                return;
+            }
         }
     }
 

@@ -51,14 +51,14 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
         }
     }
 
-    /// From this link, or from a configured peer.
+    /// From a link that is used here, or from a configured peer.
     fn is_from_here(&self, arrival: &Arrival<'_>) -> bool {
+        let used = self.station.interfaces.iter().any(|i| i.index == arrival.interface);
         let link_local = match arrival.source.ip() {
             IpAddr::V4(_) => true,
             IpAddr::V6(ip) => ip.is_unicast_link_local(),
         };
-        (arrival.ttl == Some(255) && link_local)
-            || !self.settings.on_link_only
+        (used && ((arrival.ttl == Some(255) && link_local) || !self.settings.on_link_only))
             || self.settings.peers.iter().any(|p| p.ip() == arrival.source.ip())
     }
 
