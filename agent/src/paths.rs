@@ -93,6 +93,20 @@ impl Environment {
     }
 }
 
+/// Where plugins that are named without a folder are searched, first to last: the command line's directories,
+/// the configuration's, the program's own folder, and the one that an installation under a prefix has.
+#[must_use]
+pub fn plugin_directories(command_line: &[PathBuf], configured: Option<&Path>) -> Vec<PathBuf> {
+    let program = std::env::current_exe().ok();
+    let folder = program.as_deref().and_then(Path::parent);
+    let prefix = folder.and_then(Path::parent).map(|prefix| prefix.join("lib/serialnumberd/plugins"));
+    let mut all: Vec<PathBuf> = command_line.to_vec();
+    all.extend([configured, folder, prefix.as_deref()].into_iter().flatten().map(Path::to_owned));
+    let mut seen = std::collections::BTreeSet::new();
+    all.retain(|dir| seen.insert(dir.clone()));
+    all
+}
+
 fn unprivileged_control(runtime_dir: &Path) -> PathBuf {
     runtime_dir.join("serialnumberd/control.sock")
 }
@@ -124,6 +138,15 @@ mod tests {
         assert!(e.state_dir(Profile::Unprivileged).unwrap_err().contains("XDG_STATE_HOME"));
         assert!(e.control(Profile::Unprivileged).unwrap_err().contains("XDG_RUNTIME_DIR"));
         assert_eq!(e.state_dir(Profile::System), Ok(PathBuf::from(STATE_DIR)));
+    }
+
+    #[test]
+    fn plugins_are_searched_in_order_and_each_place_once() {
+        let dirs = plugin_directories(&["/a".into(), "/b".into()], Some(Path::new("/a")));
+        assert_eq!(dirs[..2], [PathBuf::from("/a"), PathBuf::from("/b")]);
+        assert_eq!(dirs[2], std::env::current_exe().unwrap().parent().unwrap());
+        assert!(dirs[3].ends_with("lib/serialnumberd/plugins"));
+        assert_eq!(dirs.len(), 4);
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub struct ClaimStatus {
     pub opinions: Vec<Opinion>,
     /// How many instances may hold it; 0 is unlimited.
     pub seats: u16,
-    /// How many seat-taking holders were heard, this agent included.
+    /// How many holders are known, this agent included.
     pub heard: u32,
     /// How many of those are proved, this agent included.
     pub proved: u32,
@@ -111,6 +111,13 @@ pub struct ClaimStatus {
     pub conflict: Option<ConflictStatus>,
     /// What happens next by itself, soonest first.
     pub next: Vec<NextStep>,
+}
+
+impl ClaimStatus {
+    /// The holders other than this agent.
+    pub fn others(&self) -> impl Iterator<Item = &HolderStatus> {
+        self.holders.iter().filter(|holder| !holder.is_self)
+    }
 }
 
 /// What one plugin says of a claim.
@@ -296,6 +303,12 @@ pub struct PluginStatus {
     pub lost: u64,
     /// How many wait in its queue.
     pub queued: u64,
+    /// What it may do, in the words of `grant`.
+    pub granted: Vec<String>,
+    /// How many calls into it failed, panics included.
+    pub errors: u64,
+    /// What the latest failure said.
+    pub last_error: Option<String>,
     /// How many of its verdicts came too late.
     pub late: u64,
     /// The longest call so far, in milliseconds.
@@ -303,6 +316,9 @@ pub struct PluginStatus {
     /// What it measures itself.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, f64>,
+    /// Its own status, whatever it makes of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<serde_json::Value>,
 }
 
 /// What became of every datagram.  `received` is the sum of all fates.

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use super::document::{Document, Section};
 use super::value::{boolean, duration, group, host_address, list, number, number16, peer, text, user, word};
-use super::{AgentConfig, Legacy, NameGlob, OnPolicyFailure};
+use super::{AgentConfig, Legacy, OnPolicyFailure};
 use crate::paths::{self, Environment, Profile};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 /// An agent that waits longer for its plugins is killed by systemd first (`TimeoutStopSec`, 90 s).
 const LONGEST_STOP: Duration = Duration::from_secs(60);
+/// `IFNAMSIZ` of linux/if.h, less its NUL.
+const LONGEST_INTERFACE: usize = 15;
 /// The engine's table of holders has as many places.
 const MOST_PEERS: u32 = 1024;
 /// Every announcement is copied to each of them.
@@ -35,7 +37,7 @@ impl AgentConfig {
                 Profile::System => paths::PORT,
                 Profile::Unprivileged => paths::UNPRIVILEGED_PORT,
             },
-            interfaces: NameGlob::new("*").into_iter().collect(),
+            interfaces: vec!["*".to_owned()],
             interval: Duration::from_secs(300),
             confirm_after: Duration::from_secs(90),
             legacy: Legacy::Listen,
@@ -108,7 +110,7 @@ fn read_network(section: &mut Section<'_, '_>, agent: &mut AgentConfig, profile:
         agent.port = paths::UNPRIVILEGED_PORT;
     }
     section.set("interfaces", &mut agent.interfaces, |v| {
-        let globs = list(|entry| NameGlob::new(&text(entry)?))(v)?;
+        let globs = list(interface_pattern)(v)?;
         if globs.is_empty() { Err("an empty list fits no interface".to_owned()) } else { Ok(globs) }
     });
     section.set("on_link_only", &mut agent.on_link_only, boolean);
@@ -124,6 +126,23 @@ fn read_network(section: &mut Section<'_, '_>, agent: &mut AgentConfig, profile:
         peers.dedup();
         Ok(peers)
     });
+}
+
+/// A name of an interface, or a pattern for some.
+fn interface_pattern(value: &toml::de::DeValue<'_>) -> Result<String, String> {
+    let pattern = text(value)?;
+    if pattern.is_empty() {
+        return Err("an interface name is not empty; \"*\" means all of them".to_owned());
+    }
+    if pattern.chars().any(|c| c.is_whitespace() || c == '/') {
+        return Err(format!("an interface name has no white space and no '/', but \"{pattern}\" has"));
+    }
+    if pattern.bytes().filter(|b| *b != b'*').count() > LONGEST_INTERFACE {
+        return Err(format!(
+            "an interface name has at most {LONGEST_INTERFACE} bytes; \"{pattern}\" is longer"
+        ));
+    }
+    Ok(pattern)
 }
 
 /// The datagram's interval is in whole seconds, so a fraction could not be told to others.

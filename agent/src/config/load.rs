@@ -73,6 +73,7 @@ impl Config {
                 standbys: 0,
             }],
             plugins: Vec::new(),
+            plugin_dirs: Vec::new(),
             warnings: Vec::new(),
         })
     }
@@ -108,7 +109,8 @@ fn read(
         document.warning(0, "no [[license]]: this agent claims nothing and only listens");
     }
     let path = path.map(Path::to_owned);
-    let config = Config { path, profile, agent, licenses, plugins, warnings: Vec::new() };
+    let config =
+        Config { path, profile, agent, licenses, plugins, plugin_dirs: Vec::new(), warnings: Vec::new() };
     document.finish(config).map(|(config, warnings)| Config { warnings, ..config })
 }
 

@@ -5,7 +5,6 @@
 
 mod agent;
 mod document;
-mod glob;
 mod license;
 mod load;
 mod nearest;
@@ -23,10 +22,12 @@ use std::time::Duration;
 
 use serialnumberd_core::Product;
 
-pub use glob::NameGlob;
 pub use nearest::nearest;
 pub use problem::{ConfigError, Problem};
-pub use serial::{SerialText, canonical_serial};
+pub use serial::SerialText;
+pub use serialnumberd_core::Legacy;
+
+pub use crate::plugin::{Isolation, VerdictUse};
 
 use crate::paths::Profile;
 
@@ -46,6 +47,8 @@ pub struct Config {
     pub licenses: Vec<LicenseConfig>,
     /// `[[plugin]]`, in the file's order.
     pub plugins: Vec<PluginConfig>,
+    /// `--plugin-dir`: where plugins are searched first; empty from a file.
+    pub plugin_dirs: Vec<PathBuf>,
     /// What is allowed but unwise; to be logged by whoever uses the configuration.
     pub warnings: Vec<Problem>,
 }
@@ -59,8 +62,8 @@ pub struct AgentConfig {
     pub control: PathBuf,
     /// The UDP port of announcements.
     pub port: u16,
-    /// Which interfaces fit.
-    pub interfaces: Vec<NameGlob>,
+    /// Which interfaces fit: names, or patterns with `*` and `?`.
+    pub interfaces: Vec<String>,
     /// The steady interval between announcements; whole seconds, 1 s to 1 h as in the datagram.
     pub interval: Duration,
     /// How much later a second round must confirm a conflict; 1 s to 1 h.
@@ -89,18 +92,6 @@ pub struct AgentConfig {
     pub address: Option<IpAddr>,
     /// Who gets unicast copies of every ANNOUNCE and GOODBYE.
     pub peers: Vec<SocketAddr>,
-}
-
-/// What becomes of the classic text format (`legacy`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Legacy {
-    /// It is dropped.
-    Off,
-    /// It is counted and reported, never answered.
-    #[default]
-    Listen,
-    /// Queries for a product held here are answered.
-    Answer,
 }
 
 /// What a late or dead policy leaves in force (`on_policy_failure`).
@@ -138,9 +129,9 @@ pub struct PluginConfig {
     /// Where its code runs.
     pub isolation: Isolation,
     /// What its verdicts are worth.
-    pub verdict: VerdictMode,
-    /// What it may do.
-    pub grant: Vec<Permission>,
+    pub verdict: VerdictUse,
+    /// Names of what it may do, each a known one.
+    pub grant: Vec<String>,
     /// `[plugin.options]`, in the file's order, for the plugin's own table of options to check.
     pub options: Vec<PluginOption>,
     /// Line of its `[[plugin]]` in the file, from 1.
@@ -158,41 +149,4 @@ pub struct PluginOption {
     pub line: usize,
     /// Column of its key, in characters, from 1.
     pub column: usize,
-}
-
-/// Where a plugin's code runs (`isolation`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Isolation {
-    /// On a thread of its own in this process.
-    #[default]
-    Thread,
-    /// In a process of its own.
-    Process,
-}
-
-/// What a plugin's verdicts are worth (`verdict`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum VerdictMode {
-    /// It is never asked.
-    #[default]
-    Ignore,
-    /// It is asked, and its verdict is shown.
-    Advise,
-    /// It is asked, and its verdict counts.
-    Require,
-}
-
-/// What a plugin may do (`grant`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Permission {
-    /// Its verdicts count.
-    Verdict,
-    /// It may ask for an announcement or a probe.
-    Announce,
-    /// It may read the table of holders.
-    Holders,
-    /// It sees raw datagrams.
-    Raw,
-    /// It may publish a subtree of the directory.
-    Directory,
 }

@@ -9,7 +9,9 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::document::{Document, Section};
 use super::value::{list, text, word};
-use super::{Isolation, Permission, PluginConfig, PluginOption, VerdictMode};
+use super::{Config, Isolation, PluginConfig, PluginOption, Problem, VerdictUse};
+use crate::paths;
+use crate::plugin::{self, Permissions, PluginError, PluginSpec};
 
 /// Each has a thread and a ring of its own.
 const MOST: usize = 32;
@@ -36,17 +38,17 @@ fn read(mut section: Section<'_, '_>) -> Option<PluginConfig> {
         word(&[("thread", Isolation::Thread), ("process", Isolation::Process)]),
     );
     let modes =
-        [("ignore", VerdictMode::Ignore), ("advise", VerdictMode::Advise), ("require", VerdictMode::Require)];
+        [("ignore", VerdictUse::Ignore), ("advise", VerdictUse::Advise), ("require", VerdictUse::Require)];
     let verdict = s.take_at("verdict", word(&modes));
     let mut grant = Vec::new();
     s.set("grant", &mut grant, |v| {
-        let mut grant = list(word(&Permission::WORDS))(v)?;
+        let mut grant = list(permission)(v)?;
         grant.sort();
         grant.dedup();
         Ok(grant)
     });
-    if let Some((VerdictMode::Advise | VerdictMode::Require, offset)) = verdict
-        && !grant.contains(&Permission::Verdict)
+    if let Some((VerdictUse::Advise | VerdictUse::Require, offset)) = verdict
+        && !grant.iter().any(|name| name == "verdict")
     {
         s.document.error(
             offset,
@@ -55,7 +57,7 @@ fn read(mut section: Section<'_, '_>) -> Option<PluginConfig> {
     }
     let options = s.take_value("options").map(|v| read_options(s.document, v)).unwrap_or_default();
     section.finish();
-    let verdict = verdict.map_or(VerdictMode::Ignore, |(mode, _)| mode);
+    let verdict = verdict.map_or(VerdictUse::Ignore, |(mode, _)| mode);
     Some(PluginConfig { path: path?, isolation, verdict, grant, options, line })
 }
 
@@ -100,26 +102,66 @@ fn read_option(
     }
 }
 
-impl Permission {
-    /// All of them, by the words of `grant`.
-    pub const WORDS: [(&'static str, Permission); 5] = [
-        ("verdict", Permission::Verdict),
-        ("announce", Permission::Announce),
-        ("holders", Permission::Holders),
-        ("raw", Permission::Raw),
-        ("directory", Permission::Directory),
-    ];
+fn permission(value: &DeValue<'_>) -> Result<String, String> {
+    let name = text(value)?;
+    Permissions::from_names([name.as_str()])?;
+    Ok(name)
+}
 
-    /// The word of `grant`.
+impl Config {
+    /// Where plugins that are named without a folder are searched, first to last.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
-        Permission::WORDS.iter().find(|(_, p)| *p == self).map_or("", |(word, _)| word)
+    pub fn plugin_search(&self) -> Vec<PathBuf> {
+        paths::plugin_directories(&self.plugin_dirs, self.agent.plugin_dir.as_deref())
+    }
+
+    /// What the plugin host is to load, each file found.
+    ///
+    /// # Errors
+    /// The first that is found nowhere, at its line of the file.
+    pub fn plugin_specs(&self) -> Result<Vec<PluginSpec>, Problem> {
+        let dirs = self.plugin_search();
+        self.plugins
+            .iter()
+            .map(|entry| {
+                let path = plugin::find(&entry.path, &dirs).map_err(|e| self.plugin_problem(entry, &e))?;
+                Ok(entry.spec(path, &self.agent.state_dir))
+            })
+            .collect()
+    }
+
+    /// Asks of every plugin what only its file knows: whether it is acceptable and its options fit.  Loads the
+    /// files, so their initializers run.
+    ///
+    /// # Errors
+    /// The first problem, at its line of the file.
+    pub fn check_plugins(&self) -> Result<(), Problem> {
+        let specs = self.plugin_specs()?;
+        self.plugins
+            .iter()
+            .zip(&specs)
+            .try_for_each(|(entry, spec)| plugin::check(spec).map_err(|e| self.plugin_problem(entry, &e)))
+    }
+
+    /// The place in the file of what the plugin host refused.
+    #[must_use]
+    pub fn plugin_problem(&self, entry: &PluginConfig, error: &PluginError) -> Problem {
+        let option = entry.options.iter().find(|option| error.option() == Some(option.key.as_str()));
+        let (line, column) = option.map_or((entry.line, 1), |option| (option.line, option.column));
+        Problem { line, column, text: error.to_string(), file: self.path.clone() }
     }
 }
 
-impl fmt::Display for Permission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+impl PluginConfig {
+    fn spec(&self, path: PathBuf, state_dir: &Path) -> PluginSpec {
+        PluginSpec {
+            path,
+            isolation: self.isolation,
+            verdict: self.verdict,
+            grant: self.grant.clone(),
+            options: self.options.iter().map(|o| (o.key.clone(), o.value.clone())).collect(),
+            state_dir: state_dir.to_owned(),
+        }
     }
 }
 

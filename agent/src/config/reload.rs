@@ -1,6 +1,8 @@
 //! What a running agent can take over from a new configuration, and what needs a restart.
 
-use super::{Config, PluginConfig};
+use std::path::Path;
+
+use super::{Config, Isolation, PluginConfig};
 
 impl Config {
     /// The keys whose change takes effect only with a restart; empty if `new` can replace `self` as it is.
@@ -15,6 +17,7 @@ impl Config {
             ("[agent] control", a.control != b.control),
             ("[agent] port", a.port != b.port),
             ("[agent] address", a.address != b.address),
+            ("[agent] plugin_dir", a.plugin_dir != b.plugin_dir),
             ("[[plugin]] entries, their path, isolation or grant", !same_code(&self.plugins, &new.plugins)),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
@@ -23,6 +26,8 @@ impl Config {
 
 /// The same plugins with the same rights, whatever their options and the worth of their verdicts.
 fn same_code(a: &[PluginConfig], b: &[PluginConfig]) -> bool {
-    let fixed = |p: &PluginConfig| (p.path.clone(), p.isolation, p.grant.clone());
+    fn fixed(p: &PluginConfig) -> (&Path, Isolation, &[String]) {
+        (&p.path, p.isolation, &p.grant)
+    }
     a.iter().map(fixed).eq(b.iter().map(fixed))
 }

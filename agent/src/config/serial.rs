@@ -7,22 +7,24 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use serialnumberd_core::Serial;
 use zeroize::Zeroizing;
 
 /// No serial file is longer: a serial has some dozen characters, and a wrong path may name a disk.
 const MAX_FILE: u64 = 4096;
 
-/// A serial number in its canonical spelling.  Wiped when dropped; neither `Debug` nor anything else shows it.
+/// A serial number as it was written, known to be a valid one.  Wiped when dropped, and never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SerialText(Zeroizing<String>);
 
 impl SerialText {
-    /// Reads a serial in any spelling.
+    /// Takes a serial in any spelling.
     ///
     /// # Errors
-    /// A sentence, as [`canonical_serial`].
+    /// A sentence that does not show it, if it is empty or not ASCII.
     pub fn new(text: &str) -> Result<SerialText, String> {
-        canonical_serial(text).map(SerialText)
+        Serial::new(text).map_err(|e| e.to_string())?;
+        Ok(SerialText(Zeroizing::new(text.trim_ascii().to_owned())))
     }
 
     /// Reads a serial file.
@@ -68,26 +70,6 @@ impl fmt::Debug for SerialText {
     }
 }
 
-/// The canonical spelling: ASCII white space and `-` removed, ASCII letters in upper case.
-///
-/// # Errors
-/// A sentence that does not show the serial, if nothing is left or something is not ASCII.
-pub fn canonical_serial(text: &str) -> Result<Zeroizing<String>, String> {
-    // White space as C's isspace counts it: 0x0b, the vertical tab, is not in Rust's own set.
-    let blank = |c: char| c.is_ascii_whitespace() || c == '\x0b' || c == '-';
-    let mut canonical = Zeroizing::new(String::with_capacity(text.len()));
-    for c in text.chars().filter(|&c| !blank(c)) {
-        if !c.is_ascii() {
-            return Err("the serial has a character that is not ASCII".to_owned());
-        }
-        canonical.push(c.to_ascii_uppercase());
-    }
-    if canonical.is_empty() {
-        return Err("the serial is empty".to_owned());
-    }
-    Ok(canonical)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -103,19 +85,10 @@ mod tests {
     }
 
     #[test]
-    fn one_spelling() {
-        for text in ["XSVR-999-000-X", "xsvr999000x", " xsvr 999\t000\x0b x\r\n"] {
-            assert_eq!(*canonical_serial(text).unwrap(), "XSVR999000X");
-        }
-    }
-
-    #[test]
     fn an_empty_or_foreign_serial_is_refused_without_showing_it() {
-        for text in ["", " -\n- "] {
-            assert_eq!(canonical_serial(text).unwrap_err(), "the serial is empty");
-        }
-        let error = canonical_serial("SECRET\u{e4}").unwrap_err();
-        assert!(error.contains("not ASCII") && !error.contains("SECRET"), "{error}");
+        assert!(SerialText::new(" -\n- ").unwrap_err().contains("is empty"));
+        let error = SerialText::new("SECRET\u{e4}").unwrap_err();
+        assert!(error.contains("outside ASCII") && !error.contains("SECRET"), "{error}");
     }
 
     #[test]
@@ -127,7 +100,7 @@ mod tests {
     fn a_file_is_read() {
         for mode in [0o600, 0o640, 0o400] {
             let (_dir, path) = written(b"abc-1\n", mode);
-            assert_eq!(SerialText::from_file(&path).unwrap().expose(), "ABC1");
+            assert_eq!(SerialText::from_file(&path).unwrap().expose(), "abc-1");
         }
     }
 

@@ -64,9 +64,9 @@ grace = "1h"
 "#;
     let config = parse(text).unwrap();
     assert_eq!(config.agent, AgentConfig::defaults(Profile::System, &Environment::default()).unwrap());
-    assert_eq!(config.licenses[0].serial.expose(), "XSVR999");
+    assert_eq!(config.licenses[0].serial.expose(), "XSVR-999");
     let plugin = &config.plugins[0];
-    assert_eq!((plugin.verdict, &plugin.grant[..]), (VerdictMode::Require, &[Permission::Verdict][..]));
+    assert_eq!((plugin.verdict, &plugin.grant[..]), (VerdictUse::Require, &["verdict".to_owned()][..]));
     let options: Vec<_> = plugin.options.iter().map(|o| (o.key.as_str(), o.value.as_str(), o.line)).collect();
     assert_eq!(options, [("mode", Some("seniority"), 32), ("grace", Some("1h"), 33)]);
     assert_eq!(plugin.line, 26);
@@ -136,7 +136,10 @@ fn values_out_of_range_are_refused() {
         ("stop_timeout = \"2m\"", "a duration from 0s to 1m"),
         ("legacy = \"lissten\"", "the nearest is \"listen\""),
         ("interfaces = []", "fits no interface"),
-        ("interfaces = [\"*\", \"a b\"]", "entry 2"),
+        ("interfaces = [\"*\", \"a b\"]", "entry 2: an interface name has no white space"),
+        ("interfaces = [\"\"]", "not empty"),
+        ("interfaces = [\"eth/0\"]", "no '/'"),
+        ("interfaces = [\"abcdefghijklmnop\"]", "at most 15 bytes"),
         ("peers = [\"nowhere\"]", "entry 1"),
         ("address = \"0.0.0.0\"", "no address of one host"),
         ("state_dir = \"\"", "not empty"),
@@ -158,7 +161,7 @@ fn a_license_is_whole_and_consistent() {
             "both `serial` and `serial_file`",
         ),
         ("[[license]]\nproduct = \"Xsvr\"\nserial = \"A\"\n", "2:11: `product` in [[license]]"),
-        ("[[license]]\nproduct = \"x\"\nserial = \" - \"\n", "the serial is empty"),
+        ("[[license]]\nproduct = \"x\"\nserial = \" - \"\n", "the serial number is empty"),
         ("[[license]]\nproduct = \"x\"\nserial = \"A\"\nstandby = true\n", "4:11: `standby`"),
         ("[[license]]\nproduct = \"x\"\nserial = \"A\"\nstandbys = 1\n", "4:12: `standbys`"),
         ("[[license]]\nproduct = \"x\"\nserial = \"A\"\nseats = 65536\n", "from 0 to 65535"),
@@ -194,7 +197,7 @@ fn no_error_shows_a_serial() {
         assert!(!all.contains("SECRET"), "{all}");
     }
     let debug = format!("{:?}", parse(LICENSE).unwrap());
-    assert!(!debug.contains("XSVR1") && debug.contains("redacted"), "{debug}");
+    assert!(!debug.contains("XSVR-1") && debug.contains("redacted"), "{debug}");
 }
 
 #[test]
@@ -205,7 +208,7 @@ fn a_plugin_is_absolute_or_bare_and_asked_only_with_the_grant() {
         ("path = \"../a.so\"", "neither absolute nor the bare name"),
         ("path = \"..\"", "neither absolute nor the bare name"),
         ("path = \"a.so\"\nverdict = \"require\"", "needs the grant"),
-        ("path = \"a.so\"\ngrant = [\"verdikt\"]", "the nearest is \"verdict\""),
+        ("path = \"a.so\"\ngrant = [\"verdikt\"]", "did you mean \"verdict\"?"),
         ("path = \"a.so\"\nisolation = \"proces\"", "the nearest is \"process\""),
         ("path = \"a.so\"\noptions = 1", "expected the table [plugin.options]"),
     ] {
@@ -215,8 +218,8 @@ fn a_plugin_is_absolute_or_bare_and_asked_only_with_the_grant() {
     let config =
         parse(&format!("{LICENSE}[[plugin]]\npath = \"/opt/a.so\"\ngrant = [\"raw\", \"raw\"]\n")).unwrap();
     assert_eq!(config.plugins[0].path, PathBuf::from("/opt/a.so"));
-    assert_eq!(config.plugins[0].grant, [Permission::Raw]);
-    assert_eq!(config.plugins[0].verdict, VerdictMode::Ignore);
+    assert_eq!(config.plugins[0].grant, ["raw"]);
+    assert_eq!(config.plugins[0].verdict, VerdictUse::Ignore);
 }
 
 #[test]
@@ -263,7 +266,7 @@ fn a_file_is_read_with_its_serial_file_beside_it() {
         )
     );
     fs::set_permissions(&serial, fs::Permissions::from_mode(0o600)).unwrap();
-    assert_eq!(load().unwrap().licenses[0].serial.expose(), "ABC");
+    assert_eq!(load().unwrap().licenses[0].serial.expose(), "abc");
     let missing = Config::load(Path::new("/no/such"), Profile::System, &Environment::default());
     assert!(missing.unwrap_err().to_string().starts_with("/no/such: cannot read the configuration"));
 }

@@ -1,0 +1,338 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use serialnumberd_core::Product;
+
+use crate::control::client::Client;
+use crate::paths::Environment;
+
+const EXAMPLES: &str = "\
+Examples:
+  serialnumberd demo                              see it work, without root and without files
+  serialnumberd config init > serialnumberd.toml  a commented configuration to start from
+  serialnumberd run -c serialnumberd.toml         the agent, in the foreground
+  serialnumberd check xsvr && start-my-server     may the licensed software run?
+  serialnumberd explain xsvr                      who holds this license too, and what to do
+
+Exit codes:
+  0  done; check: ALLOW        3  check: WARN   (run, and tell people)
+  1  no agent, or a failure    4  check: LIMIT  (run restricted)
+  2  wrong usage               5  check: DENY   (do not run)
+                               6  check: still probing, ask again
+
+Environment: RUST_LOG=debug logs more; NO_COLOR=1 prints no colors.";
+
+/// Finds two servers on one LAN that use the same serial number
+#[derive(Debug, Parser)]
+#[command(name = "serialnumberd", version, after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the agent in the foreground; it logs to stderr or to the journal
+    Run(RunArgs),
+    /// May the licensed software run? The exit code is the answer
+    Check(CheckArgs),
+    /// What the agent knows: claims, coverage, plugins, counters
+    Status(StatusArgs),
+    /// The whole story of one license: who holds it, how that is known, what to do
+    Explain(ExplainArgs),
+    /// Print events as they come
+    Watch(WatchArgs),
+    /// Announce and ask again now
+    Probe(ProbeArgs),
+    /// Read the configuration again, as SIGHUP does, and tell what is wrong with it
+    Reload(ControlArgs),
+    /// Say goodbye on the network and end
+    Stop(ControlArgs),
+    /// Ask a host in the classic text format of the original
+    Query(QueryArgs),
+    /// List and describe plugins
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Check a configuration, or print one to start from
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Three agents in one process on loopback: a duplicate found, told and resolved
+    Demo(DemoArgs),
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  serialnumberd run -c /etc/serialnumberd/serialnumberd.toml
+  serialnumberd run --product xsvr --serial-file ./xsvr.serial --unprivileged
+
+Port 626 takes root or CAP_NET_BIND_SERVICE; the agent never changes its user. Under systemd use
+examples/serialnumberd.service. SIGHUP reads the configuration again; SIGTERM and SIGINT say
+goodbye on the network and end.
+
+--unprivileged keeps the state in $XDG_STATE_HOME/serialnumberd and the control socket in
+$XDG_RUNTIME_DIR/serialnumberd, also where the file spells out the system's port and places;
+other values of the file stay. Agents on port 626 do not hear those on 62626.";
+
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["config", "product"]))]
+pub(super) struct RunArgs {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE", conflicts_with = "serial_file")]
+    pub(super) config: Option<PathBuf>,
+    /// The product to claim without a file; takes --serial-file
+    #[arg(long, value_name = "PRODUCT", value_parser = product, requires = "serial_file")]
+    pub(super) product: Option<Product>,
+    /// The file that holds the product's serial number (mode 0600)
+    #[arg(long, value_name = "FILE", requires = "product")]
+    pub(super) serial_file: Option<PathBuf>,
+    /// An ordinary user's port 62626 and places, instead of the system's
+    #[arg(long)]
+    pub(super) unprivileged: bool,
+    /// Search plugins here first; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub(super) plugin_dir: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ControlArgs {
+    /// The agent's control socket [default: the one in /run, then in $XDG_RUNTIME_DIR]
+    #[arg(long, value_name = "PATH")]
+    pub(super) control: Option<PathBuf>,
+}
+
+impl ControlArgs {
+    /// Connects to the agent.
+    pub(super) fn connect(&self, environment: &Environment) -> Result<Client, String> {
+        match &self.control {
+            Some(path) => Client::connect(std::slice::from_ref(path)),
+            None => Client::connect(&environment.control_candidates()),
+        }
+    }
+}
+
+const CHECK_EXAMPLES: &str = "\
+Exit codes:
+  0  ALLOW   3  WARN   4  LIMIT   5  DENY   6  still probing   1  no agent or a failure   2  usage
+
+Examples:
+  serialnumberd check xsvr --wait --quiet || exit 1
+  serialnumberd check xsvr; case $? in 0|3) start;; 4) start --read-only;; *) exit 1;; esac";
+
+#[derive(Debug, Args)]
+#[command(after_help = CHECK_EXAMPLES)]
+pub(super) struct CheckArgs {
+    /// The product, such as xsvr
+    #[arg(value_parser = product)]
+    pub(super) product: Product,
+    /// Wait for the end of the start-up burst, up to 1m
+    #[arg(
+        long, value_name = "DURATION", num_args = 0..=1, require_equals = true,
+        default_missing_value = "10s", value_parser = wait
+    )]
+    pub(super) wait: Option<Duration>,
+    /// Print no verdict: the exit code is enough
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) control: ControlArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// Print the whole document as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) control: ControlArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The product, such as xsvr
+    #[arg(value_parser = product)]
+    pub(super) product: Product,
+    #[command(flatten)]
+    pub(super) control: ControlArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WatchArgs {
+    /// Print each event as one line of JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) control: ControlArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ProbeArgs {
+    /// The product; all of them if left out
+    #[arg(value_parser = product)]
+    pub(super) product: Option<Product>,
+    #[command(flatten)]
+    pub(super) control: ControlArgs,
+}
+
+const QUERY_EXAMPLES: &str = "\
+Sends SNQUERY: <address>:<token>:<product> and prints the fields of the answer. An agent answers
+only with legacy = \"answer\", and only to who is on its own network.
+
+Example:
+  serialnumberd query 192.0.2.7 --product xsvr";
+
+#[derive(Debug, Args)]
+#[command(after_help = QUERY_EXAMPLES)]
+pub(super) struct QueryArgs {
+    /// Name or address of the host
+    pub(super) host: String,
+    /// Its UDP port
+    #[arg(long, default_value_t = crate::paths::PORT)]
+    pub(super) port: u16,
+    /// The product to ask for
+    #[arg(long, default_value = "xsvr", value_parser = product)]
+    pub(super) product: Product,
+    /// How long to wait for an answer
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = wait)]
+    pub(super) timeout: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    /// List the plugins in the plugin directories; no code of theirs is run
+    List(PluginListArgs),
+    /// Describe one plugin and its options; the file is loaded for it
+    Info(PluginInfoArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PluginListArgs {
+    /// Search here first; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub(super) plugin_dir: Vec<PathBuf>,
+    /// Search also in the plugin_dir of this configuration [default: the system's plugin_dir]
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PluginInfoArgs {
+    /// Its file, or its name in a plugin directory
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) search: PluginListArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Read a configuration the way the agent does, plugins and their options included
+    Check(ConfigCheckArgs),
+    /// Print a commented configuration
+    Init,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigCheckArgs {
+    /// The configuration file
+    pub(super) file: PathBuf,
+    /// With the places of run --unprivileged
+    #[arg(long)]
+    pub(super) unprivileged: bool,
+    /// Search plugins here first; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub(super) plugin_dir: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Search the policy plugin here first; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub(super) plugin_dir: Vec<PathBuf>,
+}
+
+fn product(text: &str) -> Result<Product, String> {
+    Product::new(text).map_err(|e| e.to_string())
+}
+
+/// A duration that somebody waits: 1 ms to 1 min.
+fn wait(text: &str) -> Result<Duration, String> {
+    let duration =
+        humantime::parse_duration(text).map_err(|_| "expected a duration such as 500ms or 10s".to_owned())?;
+    let most = Duration::from_millis(u64::from(crate::control::protocol::MAX_WAIT_MS));
+    if (Duration::from_millis(1)..=most).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err("expected a duration from 1ms to 1m".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, clap::Error> {
+        Arguments::try_parse_from(line.split(' ')).map(|a| a.command)
+    }
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn usage_errors_exit_with_2() {
+        for line in [
+            "serialnumberd",
+            "serialnumberd run",
+            "serialnumberd run --product xsvr",
+            "serialnumberd run --serial-file f",
+            "serialnumberd run -c f --product xsvr --serial-file f",
+            "serialnumberd run -c f --serial-file f",
+            "serialnumberd check",
+            "serialnumberd check XSVR",
+            "serialnumberd check xsvr --wait=2m",
+            "serialnumberd check xsvr --wait=soon",
+            "serialnumberd statsu",
+            "serialnumberd plugin info",
+            "serialnumberd config check",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+        assert_eq!(parse("serialnumberd --help").unwrap_err().exit_code(), 0);
+    }
+
+    #[test]
+    fn waiting_takes_an_optional_duration() {
+        let waits = |line: &str| match parse(line) {
+            Ok(Command::Check(args)) => args.wait,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(waits("serialnumberd check xsvr"), None);
+        assert_eq!(waits("serialnumberd check --wait xsvr"), Some(Duration::from_secs(10)));
+        assert_eq!(waits("serialnumberd check xsvr --wait=500ms"), Some(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn help_teaches_the_exit_codes_within_100_columns() {
+        let help = |line: &str| parse(line).unwrap_err().to_string();
+        let top = help("serialnumberd --help");
+        for part in ["6  check: still probing", "Examples:", "serialnumberd demo", "explain"] {
+            assert!(top.contains(part), "{top}");
+        }
+        let mut command = Arguments::command();
+        command.build();
+        let subcommands = command.get_subcommands().map(|sub| sub.get_name().to_owned());
+        let nested = ["plugin list", "plugin info", "config check", "config init"].map(str::to_owned);
+        for name in subcommands.chain(nested).filter(|name| name != "help") {
+            let page = help(&format!("serialnumberd {name} --help"));
+            assert!(page.contains("Usage: serialnumberd"), "{page}");
+            assert!(page.lines().all(|l| l.chars().count() <= 100), "{page}");
+        }
+        assert!(top.lines().all(|l| l.chars().count() <= 100), "{top}");
+    }
+}

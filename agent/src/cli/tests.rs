@@ -1,0 +1,290 @@
+//! What people read, as whole pages: `golden/NAME.txt`.  `BLESS=1 cargo test` writes them anew, to be reviewed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::text::Palette;
+use super::{explain, status};
+use crate::status::{
+    AgentStatus, ClaimStatus, ConflictStatus, Counters, CoverageStatus, EvidencePair, HolderStatus,
+    InterfaceStatus, NextStep, Opinion, PluginStatus, Status,
+};
+
+fn golden(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/golden").join(name);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let known = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(known == text, "{name} differs; BLESS=1 writes it anew.\n--- is now\n{text}");
+    assert!(text.lines().all(|l| l.chars().count() <= 100), "{name} is wider than 100 columns");
+    assert!(text.lines().all(|l| l.trim_end() == l), "{name} has blanks at a line's end");
+}
+
+fn page(status: &Status) -> String {
+    explain::render(Palette::default(), status, &status.claims[0])
+}
+
+fn at(clock: &str) -> String {
+    format!("2026-11-23T{clock}.000Z")
+}
+
+fn this_host() -> HolderStatus {
+    HolderStatus {
+        installation: "3f9a5b7c".repeat(8),
+        boot: "1122334455667788".to_owned(),
+        host: "buero".to_owned(),
+        is_self: true,
+        role: "active".to_owned(),
+        seats: 1,
+        interval_s: 300,
+        since: Some("2026-11-20T09:00:00.000Z".to_owned()),
+        verified: true,
+        proved: true,
+        first_heard: at("12:00:00"),
+        last_heard: at("15:04:30"),
+        ..HolderStatus::default()
+    }
+}
+
+fn alpha() -> HolderStatus {
+    HolderStatus {
+        installation: "abcdef01".repeat(8),
+        boot: "99aabbccddeeff00".to_owned(),
+        host: "alpha".to_owned(),
+        address: Some("192.0.2.7:626".to_owned()),
+        interface: Some("eth0".to_owned()),
+        is_self: false,
+        since: Some(at("14:51:00")),
+        over: true,
+        first_heard: at("14:51:02"),
+        last_heard: at("15:04:26"),
+        last_proved: Some(at("15:04:05")),
+        ..this_host()
+    }
+}
+
+fn buero() -> AgentStatus {
+    AgentStatus {
+        version: "0.1.0".to_owned(),
+        installation: "3f9a5b7c".repeat(8),
+        boot: "1122334455667788".to_owned(),
+        runs: 14,
+        host: "buero".to_owned(),
+        pid: 4711,
+        now: at("15:04:31"),
+        uptime_s: 11_071,
+        port: 626,
+        state_dir: "/var/lib/serialnumberd".to_owned(),
+        legacy: "listen".to_owned(),
+        ..AgentStatus::default()
+    }
+}
+
+/// A host that is alone, with a plugin that is well.
+fn quiet() -> Status {
+    let eth0 = InterfaceStatus {
+        name: "eth0".to_owned(),
+        index: 2,
+        state: "none-heard".to_owned(),
+        since: at("12:00:00"),
+        ..InterfaceStatus::default()
+    };
+    let claim = ClaimStatus {
+        product: "xsvr".to_owned(),
+        claim: "5e71".repeat(8),
+        state: "clear".to_owned(),
+        state_since: at("12:00:01"),
+        verdict: "allow".to_owned(),
+        reason: "No other holder is known.".to_owned(),
+        verdict_since: at("12:00:01"),
+        opinions: vec![Opinion {
+            plugin: "policy".to_owned(),
+            verdict: "allow".to_owned(),
+            reason: "No other holder is known.".to_owned(),
+            counted: true,
+        }],
+        seats: 1,
+        heard: 1,
+        proved: 1,
+        role: "active".to_owned(),
+        since: Some("2026-11-20T09:00:00.000Z".to_owned()),
+        holders: vec![this_host()],
+        coverage: CoverageStatus {
+            state: "none-heard".to_owned(),
+            since: at("12:00:00"),
+            interfaces: vec![eth0],
+            ..CoverageStatus::default()
+        },
+        next: vec![NextStep { at: at("15:09:10"), what: "announce this claim again".to_owned() }],
+        ..ClaimStatus::default()
+    };
+    Status {
+        agent: buero(),
+        claims: vec![claim],
+        plugins: vec![PluginStatus {
+            id: "policy".to_owned(),
+            version: "0.1.0".to_owned(),
+            health: "ok".to_owned(),
+            verdict: "require".to_owned(),
+            delivered: 1042,
+            ..PluginStatus::default()
+        }],
+        counters: Counters {
+            received: 1234,
+            fates: BTreeMap::from([
+                ("foreign".to_owned(), 1200),
+                ("echo".to_owned(), 34),
+                ("bad-mac".to_owned(), 0),
+            ]),
+            sent: 170,
+            ..Counters::default()
+        },
+        ..Status::default()
+    }
+}
+
+fn pair(round: u32, asked: &str, answered: &str) -> EvidencePair {
+    EvidencePair {
+        question: format!("{round}a").repeat(16),
+        answer: format!("{round}b").repeat(16),
+        installation: alpha().installation,
+        boot: alpha().boot,
+        asked: at(asked),
+        answered: at(answered),
+        address: "192.0.2.7:626".to_owned(),
+        interface: "eth0".to_owned(),
+        round,
+    }
+}
+
+/// `buero` and `alpha` share a serial; the policy denies the later one.
+fn duplicate() -> Status {
+    let mut status = quiet();
+    let claim = &mut status.claims[0];
+    claim.state = "duplicate".to_owned();
+    claim.state_since = at("14:52:34");
+    claim.reason = "This host holds the license longer than alpha (192.0.2.7, eth0) and keeps it.".to_owned();
+    claim.opinions[0].reason = claim.reason.clone();
+    claim.verdict_since = at("14:52:34");
+    claim.heard = 2;
+    claim.proved = 2;
+    claim.holders.push(alpha());
+    claim.coverage.state = "good".to_owned();
+    claim.coverage.peers = 1;
+    claim.coverage.interfaces[0].state = "good".to_owned();
+    claim.coverage.interfaces[0].peers = 1;
+    claim.conflict = Some(ConflictStatus {
+        id: 1,
+        class: "copy".to_owned(),
+        stage: "duplicate".to_owned(),
+        since: at("14:51:03"),
+        confirmed: Some(at("14:52:34")),
+        evidence: "77e1".repeat(8),
+        pairs: vec![pair(1, "14:51:02", "14:51:03"), pair(2, "14:52:33", "14:52:34")],
+    });
+    claim.next.push(NextStep { at: at("15:05:05"), what: "ask all holders again".to_owned() });
+    status
+}
+
+#[test]
+fn a_host_that_is_alone() {
+    golden("explain-clear.txt", &page(&quiet()));
+    golden("status-clear.txt", &status::render(Palette::default(), &quiet()));
+}
+
+#[test]
+fn a_confirmed_copy() {
+    golden("explain-copy.txt", &page(&duplicate()));
+    golden("status-copy.txt", &status::render(Palette::default(), &duplicate()));
+}
+
+#[test]
+fn a_cloned_machine_that_denies_and_a_stalled_policy() {
+    let mut status = duplicate();
+    status.agent.health.push("The loop was late by 7 s at 15:03:10 and asks afresh.".to_owned());
+    let plugin = &mut status.plugins[0];
+    plugin.health = "stalled".to_owned();
+    plugin.why = "on_events has been running for 61 s".to_owned();
+    plugin.lost = 12;
+    let claim = &mut status.claims[0];
+    claim.verdict = "deny".to_owned();
+    claim.verdict_pending = true;
+    claim.reason =
+        "Another run of this installation answers: this machine or its state was cloned.".to_owned();
+    claim.opinions[0].verdict = "warn".to_owned();
+    claim.conflict.as_mut().unwrap().class = "clone".to_owned();
+    claim.holders[1].installation = this_host().installation;
+    golden("explain-clone.txt", &page(&status));
+    golden("status-clone.txt", &status::render(Palette::default(), &status));
+}
+
+#[test]
+fn a_silent_holder() {
+    let mut status = duplicate();
+    let claim = &mut status.claims[0];
+    claim.state = "suspected".to_owned();
+    claim.conflict = None;
+    claim.proved = 1;
+    claim.reason = String::new();
+    claim.opinions.clear();
+    let alpha = &mut claim.holders[1];
+    (alpha.proved, alpha.silent, alpha.last_proved, alpha.over) = (false, true, None, false);
+    claim.coverage.state = "one-way".to_owned();
+    claim.coverage.why = "alpha (192.0.2.7) is heard and left a whole round unanswered".to_owned();
+    golden("explain-suspected.txt", &page(&status));
+}
+
+#[test]
+fn a_split_brain() {
+    let mut status = duplicate();
+    let claim = &mut status.claims[0];
+    claim.group = "web".to_owned();
+    claim.standbys = 1;
+    claim.conflict.as_mut().unwrap().class = "split-brain".to_owned();
+    golden("explain-split-brain.txt", &page(&status));
+}
+
+#[test]
+fn the_first_second() {
+    let mut status = quiet();
+    let claim = &mut status.claims[0];
+    claim.state = "probing".to_owned();
+    claim.verdict = "abstain".to_owned();
+    claim.reason = String::new();
+    claim.opinions.clear();
+    status.plugins.clear();
+    golden("explain-probing.txt", &page(&status));
+    golden("status-probing.txt", &status::render(Palette::default(), &status));
+}
+
+#[test]
+fn a_stranger_cannot_write_to_the_terminal() {
+    let mut status = duplicate();
+    let claim = &mut status.claims[0];
+    claim.holders[1].host = "evil\x1b[2J\x07".to_owned();
+    claim.reason = "\x1b]0;title\x07".to_owned();
+    claim.coverage.why = "\x1b[31m".to_owned();
+    let whole = page(&status) + &status::render(Palette::default(), &status);
+    assert!(!whole.chars().any(|c| c.is_control() && c != '\n'), "{whole:?}");
+}
+
+#[test]
+fn colors_do_not_move_columns() {
+    let plain = page(&duplicate());
+    let colored = explain::render(Palette { colored: true }, &duplicate(), &duplicate().claims[0]);
+    let mut stripped = String::new();
+    let mut rest = colored.as_str();
+    while let Some((before, after)) = rest.split_once("\x1b[") {
+        stripped.push_str(before);
+        rest = after.split_once('m').unwrap().1;
+    }
+    stripped.push_str(rest);
+    assert_ne!(plain, colored);
+    assert_eq!(plain, stripped);
+}
+
+#[test]
+fn an_empty_agent_is_told_without_nonsense() {
+    golden("status-empty.txt", &status::render(Palette::default(), &Status::default()));
+}
