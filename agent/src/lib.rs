@@ -1,12 +1,37 @@
 //! The serialnumberd agent: the protocol engine of `serialnumberd-core` and the edges around it.
+//!
+//! ```text
+//!   udp 626 ─┐                             agent/core: no_std, no unsafe, no clock, no I/O, no randomness of its own
+//!            ▼                       ┌───────────────────────────────────────────────────────────┐
+//!         socket/                    │ wire ─▶ Datagram ─▶ Engine::handle_datagram               │
+//!            │ Arrival + now ───────▶│   │ error               claims, holders, conflicts        │
+//!            │                       │   ▼                              │                        │
+//!            │                       │ Fate (exactly one a datagram)    ▼                        │
+//!            │                       └───┬──────────────────── events ─── transmits ─────────────┘
+//!            │                           ▼                       │           │
+//!            │                      counters.rs                  ▼           │
+//!            │                                  verdict.rs ─▶ a ring a plugin ─▶ plugin threads (C ABI)
+//!            │                                       ▲           │           │          │
+//!            ▼                                       └─────── Actions ◀──────┼──────────┘
+//!   event_loop/: poll until the next deadline ◀───────────────────  socket/: send
+//! ```
+//!
+//! One turn of the loop: all input, then time, then consequences, then output.  The clock is read once a
+//! turn.  What a plugin asks for is queued, so nothing re-enters.
 
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod counters;
+pub mod daemon;
+pub mod demo;
+pub mod event_loop;
+pub mod identity;
 pub mod logging;
 pub mod paths;
 pub mod plugin;
 pub mod record;
 pub mod socket;
 pub mod status;
+pub mod verdict;

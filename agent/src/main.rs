@@ -1,3 +1,10 @@
 //! The `serialnumberd` program: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+use serialnumberd::cli::{Commands, dispatch};
+use serialnumberd::{daemon, demo};
+
+fn main() -> ExitCode {
+    dispatch(std::env::args_os(), Commands { run: daemon::run, demo: demo::demo })
+}

@@ -1,6 +1,6 @@
 //! The network edge on real interfaces: network namespaces joined by veth pairs, made and removed by each test.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -217,6 +217,9 @@ fn the_group_is_heard_where_it_is_joined_and_never_by_its_sender() {
     // A reply to such a source needs no other scope than the one that came with it.
     say(&receiver, "reply", Destination::Unicast { to: (*source).into(), interface: 201, source: None });
     assert_eq!(hear(&mut sender, Family::V6, 1)[0].3, 101);
+    // Another process of the host that joins does not do it for us.
+    let other = b.within(|| UdpSocket::bind("[::]:0").unwrap());
+    other.join_multicast_v6(&GROUP, 200).unwrap();
     // Joining all, then none, follows at once and is the same when said twice.
     for (wanted, expected) in [(b.links(), 2), (b.links(), 2), (Vec::new(), 0)] {
         let failed = b.within(|| receiver.set_interfaces(wanted));
@@ -261,6 +264,11 @@ fn interfaces_that_come_and_go_are_told_and_used() {
     settle(&a, &b, 1);
     reaches();
 
+    for address in ["10.62.8.1/32", "2001:db8::8/128"] {
+        while monitor.drain().unwrap() != Changes::default() {}
+        b.ip(&format!("addr add {address} dev b1"));
+        watch(&mut monitor, |changes| changes.interfaces);
+    }
     b.ip("route add 192.0.2.0/24 dev b1");
     watch(&mut monitor, |changes| changes.routes);
 }

@@ -309,7 +309,10 @@ typedef struct slnd_host {
   slnd_status (*timer)(struct slnd_host_ctx *ctx, uint64_t id, uint64_t after_ns, uint64_t every_ns);
   /* [any] A tick with that id soon; several before it is delivered become one. */
   slnd_status (*wake)(struct slnd_host_ctx *ctx, uint64_t id);
-  /* [any] SLND_PERM_VERDICT: replaces this instance's standing verdict on a claim held here. The host copies it. */
+  /*
+   [any] SLND_PERM_VERDICT: replaces this instance's standing verdict on a claim held here. The host copies it.
+   A claim that is not held here may be told with SLND_E_INVALID.
+   */
   slnd_status (*decide)(struct slnd_host_ctx *ctx,
                         struct slnd_id16 claim,
                         const struct slnd_decision *decision);

@@ -84,6 +84,20 @@ fn compiles_cleanly_in_every_language() {
     assert!(tried > 0, "no C compiler at all: apt-get install gcc g++");
 }
 
+/// The example is what authors copy: short, and without a warning, whatever they turn on.
+#[test]
+fn the_example_is_short_and_clean() {
+    let source = package().join("../examples/plugin_minimal.c");
+    let lines = std::fs::read_to_string(&source).unwrap().lines().count();
+    assert!(lines <= 60, "{lines} lines");
+    for (compiler, _, standard, debian_package) in LANGUAGES.into_iter().filter(|l| l.1 == "c") {
+        if present(compiler, debian_package) {
+            let out = scratch(&format!("minimal-{compiler}{standard}.so"));
+            compile(compiler, &[standard, "-shared", "-fPIC"], &source, &out);
+        }
+    }
+}
+
 #[test]
 fn a_long_reason_is_cut_between_characters() {
     if !present("gcc", "gcc") {

@@ -174,7 +174,7 @@ fn every_kind_of_event_is_understood_also_when_it_has_grown() {
         query(b"SN\xff").grown(),
         tick(0),
         tick(9).grown(),
-        lost().grown(),
+        lost([0, 5, 0, 0, 0, 0, 0, 0]).grown(),
     ];
     host.deliver(&events).unwrap();
     host.stop();

@@ -44,7 +44,7 @@ fates!(
     WrongMagic = "wrong_magic",
     /// A kind this version does not know.
     WrongKind = "wrong_kind",
-    /// TTL or hop limit not 255, or an IPv6 source that is not link-local: not from this link (RFC 5082).
+    /// TTL or hop limit not 255, an IPv6 source that is not link-local (RFC 5082), or an interface that is not used.
     OffLink = "off_link",
     /// The MAC of a claim held here is wrong: the sender lacks the serial.
     WrongMac = "wrong_mac",

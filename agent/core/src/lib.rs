@@ -23,6 +23,7 @@ mod fate;
 mod health;
 mod holders;
 mod ids;
+mod inventory;
 mod keys;
 mod legacy;
 pub mod limits;
@@ -38,7 +39,7 @@ pub mod wire;
 pub use claim::{ClaimView, ConflictView};
 pub use crypto::{Crypto, Standard};
 pub use defenses::{AllOn, Defenses};
-pub use engine::{ClaimError, Engine, Identity, Settings};
+pub use engine::{ClaimBrief, ClaimError, Engine, Identity, Settings};
 pub use entropy::Entropy;
 pub use event::{
     Class, Coverage, Event, HolderView, InterfaceCoverage, PeerRole, ResolvedCause, Stage, State,

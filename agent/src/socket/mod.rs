@@ -116,6 +116,9 @@ impl Sockets {
     /// Fills `batch` with what waits and says with how many; 0 if nothing waits.  After [`Batch::is_full`]
     /// call again before waiting, for edge-triggered readiness is told once.
     ///
+    /// Arrivals are not filtered by interface: broadcasts and unicast come by every interface of the host, and
+    /// the group by every one on which any process has joined it, if this one has joined it anywhere (ran).
+    ///
     /// # Errors
     /// What the kernel says; the batch is empty then.
     pub fn receive(&mut self, family: Family, batch: &mut Batch) -> io::Result<usize> {

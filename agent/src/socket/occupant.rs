@@ -21,11 +21,15 @@ impl fmt::Display for Occupant {
     }
 }
 
+/// The kernel hands out its table in pieces, and if sockets come and go meanwhile, a line may be missing: one time
+/// in a hundred on a busy host (ran).
+const ATTEMPTS: u32 = 4;
+
 /// Who has UDP `port`, as far as this process may know.
 pub(super) fn of_udp_port(port: u16, v6: bool) -> Option<Occupant> {
     // The thread's own network namespace; /proc/net is the main thread's.
     let table = if v6 { "/proc/thread-self/net/udp6" } else { "/proc/thread-self/net/udp" };
-    let inode = inode(&fs::read_to_string(table).ok()?, port)?;
+    let inode = (0..ATTEMPTS).find_map(|_| inode(&fs::read_to_string(table).ok()?, port))?;
     let link = format!("socket:[{inode}]");
     fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;

@@ -54,6 +54,7 @@ pub struct slnd_host {
     /// \[any\] A tick with that id soon; several before it is delivered become one.
     pub wake: Option<unsafe extern "C" fn(ctx: *mut slnd_host_ctx, id: u64) -> slnd_status>,
     /// \[any\] SLND_PERM_VERDICT: replaces this instance's standing verdict on a claim held here. The host copies it.
+    /// A claim that is not held here may be told with SLND_E_INVALID.
     pub decide: Option<
         unsafe extern "C" fn(
             ctx: *mut slnd_host_ctx,

@@ -35,6 +35,12 @@ impl Event {
         self
     }
 
+    /// Its deadline, the last field of a body that has one, is long past.
+    pub fn late(mut self) -> Event {
+        *self.words.last_mut().unwrap() = 1;
+        self
+    }
+
     /// As a newer host would send it: longer.
     pub fn grown(mut self) -> Event {
         self.words.extend([u64::MAX; 4]);
@@ -173,7 +179,7 @@ pub fn duplicate(d: &Dup) -> Event {
         holders: holders.as_ptr().cast(),
         n_holders: u32::try_from(holders.len()).unwrap(),
         holder_stride: stride,
-        deadline_ns: 99,
+        deadline_ns: u64::MAX,
     })
 }
 
@@ -212,7 +218,7 @@ pub fn state(claim: u8, old_state: u32, state: u32, coverage: u32) -> Event {
         verdict: SLND_VERDICT_ALLOW,
         zero2: 0,
         reason: leaked("because"),
-        deadline_ns: 99,
+        deadline_ns: u64::MAX,
     })
 }
 
@@ -230,13 +236,14 @@ pub fn tick(timer_id: u64) -> Event {
     Event::of(slnd_ev_tick { h: head::<slnd_ev_tick>(SLND_EV_TICK), timer_id, overruns: 4 })
 }
 
-pub fn lost() -> Event {
+pub fn lost(by_kind: [u64; 8]) -> Event {
+    let count = by_kind.iter().sum();
     Event::of(slnd_ev_lost {
         h: head::<slnd_ev_lost>(SLND_EV_LOST),
         first_seq: 1,
         last_seq: 5,
-        count: 5,
-        by_kind: [0, 5, 0, 0, 0, 0, 0, 0],
+        count,
+        by_kind,
     })
 }
 

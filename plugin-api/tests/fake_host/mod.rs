@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::ThreadId;
 
 use serialnumberd_plugin::Plugin;
-use serialnumberd_plugin::abi::{self, *};
+use serialnumberd_plugin::abi::*;
 
-pub use events::{Dup, HolderSpec, announcement, duplicate, lost, query, resolved, state, tick, unknown};
+pub use events::*;
 
 /// What the plugin did to the host.
 #[derive(Default)]
@@ -30,6 +30,8 @@ pub struct Seen {
     pub metrics: Mutex<BTreeMap<String, (f64, bool)>>,
     pub now_ns: AtomicU64,
     pub holders: Mutex<Vec<HolderSpec>>,
+    /// What `decide` answers, if not SLND_OK.
+    pub refuse_decisions: Mutex<slnd_status>,
     worker: Mutex<Option<ThreadId>>,
 }
 
@@ -104,6 +106,10 @@ unsafe extern "C" fn host_decide(
     claim: slnd_id16,
     decision: *const slnd_decision,
 ) -> slnd_status {
+    let refusal = *seen(ctx).refuse_decisions.lock().unwrap();
+    if refusal != SLND_OK {
+        return refusal;
+    }
     // SAFETY: the ABI promises a decision.
     let d = unsafe { &*decision };
     seen(ctx).decisions.lock().unwrap().push((claim.b, d.verdict, text(&d.reason)));
@@ -180,15 +186,20 @@ fn table(seen: &'static Seen, state_dir: &Path) -> slnd_host {
 }
 
 impl FakeHost {
-    /// A host with no instance yet.
+    /// A host of an SDK plugin, with no instance yet.
     pub fn new<P: Plugin>(state_dir: &Path) -> FakeHost {
+        FakeHost::of(serialnumberd_plugin::private::descriptor::<P>(), state_dir)
+    }
+
+    /// A host of any plugin, with no instance yet.
+    pub fn of(descriptor: slnd_plugin, state_dir: &Path) -> FakeHost {
         let seen: &'static Seen = Box::leak(Box::default());
         *seen.worker.lock().unwrap() = Some(std::thread::current().id());
         seen.now_ns.store(1_000_000_000, Ordering::SeqCst);
         FakeHost {
             seen,
             table: Box::leak(Box::new(table(seen, state_dir))),
-            descriptor: serialnumberd_plugin::private::descriptor::<P>(),
+            descriptor,
             state: std::ptr::null_mut(),
             state_dir: state_dir.to_owned(),
             seq: 0,
@@ -292,8 +303,10 @@ impl FakeHost {
     }
 
     pub fn stop(&self) {
-        // SAFETY: the instance lives.
-        unsafe { self.descriptor.stop.unwrap()(self.state) }
+        if let Some(stop) = self.descriptor.stop {
+            // SAFETY: the instance lives.
+            unsafe { stop(self.state) }
+        }
     }
 
     pub fn destroy(&mut self) {
@@ -321,7 +334,3 @@ impl Drop for FakeHost {
         }
     }
 }
-
-pub use events::Event;
-
-const _: () = assert!(abi::SLND_ABI_MAJOR == 1);

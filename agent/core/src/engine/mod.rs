@@ -19,14 +19,15 @@ use crate::defenses::{AllOn, Defenses};
 use crate::entropy::Entropy;
 use crate::evidence::{Evidence, EvidenceStore};
 use crate::health::{Health, Mishap};
+use crate::inventory::Inventory;
 use crate::legacy::{Desk, Legacy};
 use crate::limits::{CLAIMS, CONFIRM_AFTER, EVENTS, INTERVAL, SINCE_MIN_MS};
 use crate::station::{License, Station};
 use crate::verify::VerifyBudget;
 use crate::wire::HostName;
 use crate::{
-    BootId, ClaimId, Coverage, Event, EvidenceId, Installation, Instance, Interface, InterfaceCoverage, Mono,
-    Now, Product, Transmit,
+    BootId, ClaimId, Coverage, Event, EvidenceId, HolderView, Installation, Instance, Interface,
+    InterfaceCoverage, Mono, Now, Product, State, Transmit,
 };
 
 /// What the engine is told once, and again on reload.
@@ -93,6 +94,17 @@ impl core::fmt::Display for ClaimError {
 
 impl core::error::Error for ClaimError {}
 
+/// What the verdict on a claim depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClaimBrief<'a> {
+    /// Its state.
+    pub state: State,
+    /// This host waits to take over.
+    pub standby: bool,
+    /// The fail-over group's name, empty for none.
+    pub group: &'a str,
+}
+
 /// The protocol's state machine for one agent.
 pub struct Engine<C: Crypto = Standard, D: Defenses = AllOn> {
     settings: Settings,
@@ -109,7 +121,7 @@ pub struct Engine<C: Crypto = Standard, D: Defenses = AllOn> {
     health: Health,
     next_conflict: u64,
     beats: u64,
-    unverified_seen: u64,
+    inventory: Inventory,
     defenses: PhantomData<D>,
 }
 
@@ -150,7 +162,7 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
             health: Health::new(now),
             next_conflict: 0,
             beats: 0,
-            unverified_seen: 0,
+            inventory: Inventory::default(),
             settings,
             defenses: PhantomData,
         }
@@ -338,6 +350,18 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
         self.claims.binary_search_by(|c| c.license.keys.id().cmp(claim))
     }
 
+    /// What the verdict on a claim held here depends on: cheap, for every turn.
+    #[must_use]
+    pub fn claim_brief(&self, claim: &ClaimId) -> Option<ClaimBrief<'_>> {
+        let claim = &self.claims[self.place(claim).ok()?];
+        Some(ClaimBrief { state: claim.state, standby: claim.license.standby, group: &claim.license.group })
+    }
+
+    /// What was heard of claims not held here, with `observe`: product, claim and who announced it.
+    pub fn inventory(&self, now: Now) -> impl Iterator<Item = (Product, ClaimId, &HolderView)> {
+        self.inventory.live(now.boot)
+    }
+
     /// All claims held here, sorted by claim id.
     pub fn claims(&self, now: Now) -> impl Iterator<Item = ClaimView> {
         self.claims.iter().map(move |c| c.view(&self.station, now))
@@ -353,6 +377,12 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
     #[must_use]
     pub fn installation(&self) -> Installation {
         self.station.installation()
+    }
+
+    /// What this agent can hear in sum, as events tell it.
+    #[must_use]
+    pub fn coverage_state(&self) -> Coverage {
+        self.coverage
     }
 
     /// What this agent can hear in sum, and why if that is bad.
@@ -405,7 +435,9 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
     /// How many holders and peers are remembered in all: for tests of the bounds.
     #[must_use]
     pub fn remembered(&self) -> usize {
-        self.claims.iter().map(|c| c.holders.len()).sum::<usize>() + self.ears.distinct_peers()
+        self.claims.iter().map(|c| c.holders.len()).sum::<usize>()
+            + self.ears.distinct_peers()
+            + self.inventory.len()
     }
 }
 

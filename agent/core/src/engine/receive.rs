@@ -51,14 +51,14 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
         }
     }
 
-    /// From this link, or from a configured peer.
+    /// From a link that is used here, or from a configured peer.
     fn is_from_here(&self, arrival: &Arrival<'_>) -> bool {
+        let used = self.station.interfaces.iter().any(|i| i.index == arrival.interface);
         let link_local = match arrival.source.ip() {
             IpAddr::V4(_) => true,
             IpAddr::V6(ip) => ip.is_unicast_link_local(),
         };
-        (arrival.ttl == Some(255) && link_local)
-            || !self.settings.on_link_only
+        (used && ((arrival.ttl == Some(255) && link_local) || !self.settings.on_link_only))
             || self.settings.peers.iter().any(|p| p.ip() == arrival.source.ip())
     }
 
@@ -80,12 +80,23 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
         let Ok(datagram) = Datagram::decode(header.bytes) else { return Fate::WrongText };
         if datagram.kind == Kind::Goodbye {
             self.ears.goodbye(&who);
+            self.inventory.goodbye(datagram.claim, &datagram.instance);
         } else {
             self.ears.heard(now.boot, arrival.interface, who, datagram.interval_s);
         }
         if self.settings.observe && matches!(datagram.kind, Kind::Announce { .. }) {
-            self.unverified_seen += 1;
-            self.events.push_back(unverified(now, arrival, &datagram, header.bytes));
+            let holder = self.inventory.hear(
+                now.boot,
+                datagram.product,
+                datagram.claim,
+                unverified(now, arrival, &datagram),
+            );
+            self.events.push_back(Event::Announcement {
+                product: datagram.product,
+                claim: datagram.claim,
+                holder,
+                raw: Box::new(*header.bytes),
+            });
         }
         self.update_coverage(now);
         self.bound_events();
@@ -231,32 +242,26 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
     }
 }
 
-/// Tells of a foreign claim's announcement: its signature is right, but whether its sender knows a serial is not known.
-fn unverified(now: Now, arrival: &Arrival<'_>, d: &Datagram, raw: &[u8; 320]) -> Event {
-    let group = if d.group == GroupDigest::NONE { String::new() } else { d.group.to_string() };
-    Event::Announcement {
-        product: d.product,
-        claim: d.claim,
-        holder: HolderView {
-            instance: d.instance,
-            from: Some(arrival.source),
-            interface: arrival.interface,
-            host: d.host.as_str().to_string(),
-            group,
-            role: if d.standby { PeerRole::Standby } else { PeerRole::Active },
-            interval_s: d.interval_s,
-            seats: d.seats,
-            runs: d.runs,
-            since_ms: d.since_ms,
-            first_heard: now.boot,
-            last_heard: now.boot,
-            last_proved: None,
-            is_self: false,
-            verified: false,
-            proved: false,
-            silent: false,
-            over: false,
-        },
-        raw: Box::new(*raw),
+/// A foreign claim's announcer: its signature is right, but whether it knows a serial is not known.
+fn unverified(now: Now, arrival: &Arrival<'_>, d: &Datagram) -> HolderView {
+    HolderView {
+        instance: d.instance,
+        from: Some(arrival.source),
+        interface: arrival.interface,
+        host: d.host.as_str().to_string(),
+        group: if d.group == GroupDigest::NONE { String::new() } else { d.group.to_string() },
+        role: if d.standby { PeerRole::Standby } else { PeerRole::Active },
+        interval_s: d.interval_s,
+        seats: d.seats,
+        runs: d.runs,
+        since_ms: d.since_ms,
+        first_heard: now.boot,
+        last_heard: now.boot,
+        last_proved: None,
+        is_self: false,
+        verified: false,
+        proved: false,
+        silent: false,
+        over: false,
     }
 }

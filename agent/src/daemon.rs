@@ -1,0 +1,35 @@
+//! `serialnumberd run`: an agent on its own, in the foreground, until a signal or a client stops it.
+//!
+//! Signal handlers belong to a program, not to the agent: here they are made, and only here.
+
+use std::io;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::{flag, low_level::pipe};
+
+use crate::config::Config;
+use crate::event_loop::{Agent, Setup, Wake};
+
+/// Runs an agent until it is stopped: SIGTERM and SIGINT say goodbye and end it, SIGHUP reads the configuration
+/// again.
+///
+/// # Errors
+/// One sentence that says what, where, and what to do.
+pub fn run(config: Config) -> Result<(), String> {
+    let mut agent = Agent::start(Setup { config, control: true, records: false })?;
+    listen_to_signals(&agent.wake()).map_err(|e| format!("signals cannot be received: {e}"))?;
+    agent.run().map_err(|e| format!("the kernel refuses to poll: {e}"))?;
+    log::info!("stopping");
+    agent.shut_down();
+    Ok(())
+}
+
+fn listen_to_signals(wake: &Wake) -> io::Result<()> {
+    let (stop, reload, end) = wake.parts();
+    for (signal, wanted) in [(SIGTERM, &stop), (SIGINT, &stop), (SIGHUP, &reload)] {
+        // In this order: when the loop turns, the flag is set.
+        flag::register(signal, wanted.clone())?;
+        pipe::register(signal, end.try_clone()?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! From the engine's events to records, from records to questions, from answers to verdicts.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serialnumberd_core::{ClaimId, ClaimView, Event, State};
+
+use super::Agent;
+use crate::clock;
+use crate::control::EventView;
+use crate::plugin::Action;
+use crate::record::{Body, Record};
+use crate::verdict::{Facts, PATIENCE};
+
+/// Records kept for whoever polls them; who does not poll loses the oldest.
+const RECORDS: usize = 1024;
+
+impl Agent {
+    /// Turns what the engine concluded into records.
+    pub(super) fn take_events(&mut self) {
+        while let Some(event) = self.engine.poll_event() {
+            log_event(&event);
+            self.take_event(event);
+        }
+        if self.engine.beats() != self.beats {
+            self.beats = self.engine.beats();
+            self.publish(Body::Tick, None);
+        }
+    }
+
+    fn take_event(&mut self, event: Event) {
+        let touched = claim_of(&event);
+        match event {
+            Event::State { product, claim, old, new, coverage, verdict_void } => {
+                if verdict_void && let Some(held) = self.held.get_mut(&claim) {
+                    held.verdict.forget();
+                }
+                let decision = self.held.get(&claim).map(|h| h.verdict.decision.clone()).unwrap_or_default();
+                // A conflict is asked about by its own record, which names the holders.
+                let asks = matches!(new, State::Clear | State::Suspected);
+                self.publish(
+                    Body::State { product, claim, old, new, coverage, decision },
+                    asks.then_some(claim),
+                );
+            }
+            event => {
+                let asks = matches!(event, Event::Duplicate { .. });
+                self.publish(Body::Engine(event), touched.filter(|_| asks));
+            }
+        }
+        if let Some(claim) = touched.filter(|_| self.plugins.wants_holders()) {
+            let view = self.engine.claims(self.now).find(|v| v.claim == claim);
+            if let Some(view) = view {
+                self.plugins.set_holders(view.product, Some(view.holders.into()));
+            }
+        }
+    }
+
+    /// Numbers a record and hands it to everyone; `asks` for verdicts on that claim.
+    fn publish(&mut self, body: Body, asks: Option<ClaimId>) {
+        self.seq += 1;
+        let until = self.now.boot.after(PATIENCE);
+        let record = Arc::new(Record {
+            seq: self.seq,
+            mono_ns: self.now.boot.0,
+            real_ns: clock::wall_ns(),
+            caused_by_self: matches!(body, Body::Tick),
+            decide_until_ns: asks.map(|_| until.0),
+            body,
+        });
+        let asked: BTreeSet<usize> = self.plugins.publish(&record).into_iter().collect();
+        if let Some(held) = asks.and_then(|claim| self.held.get_mut(&claim)) {
+            held.verdict.ask(record.seq, asked, self.now.boot);
+        }
+        if let Some(control) = self.control.as_mut().filter(|c| c.has_watchers()) {
+            let links = &self.links;
+            control.tell(&EventView::of(&record, &|index| Agent::interface_name(links, index)));
+        }
+        if self.setup.records {
+            self.records.push_back(record);
+            if self.records.len() > RECORDS {
+                self.records.pop_front();
+            }
+        }
+    }
+
+    /// Does what plugins want.
+    pub(super) fn take_actions(&mut self) {
+        while let Some(action) = self.plugins.poll_action() {
+            match action {
+                Action::Decided { plugin, claim, decision, answers } => {
+                    if let Some(held) = self.held.get_mut(&claim) {
+                        held.verdict.answer(plugin, answers, decision);
+                    }
+                }
+                Action::NoAnswer { plugin, claim, seq } => {
+                    if let Some(held) = self.held.get_mut(&claim) {
+                        held.verdict.fail(plugin, seq);
+                    }
+                }
+                Action::Announce { product, probe, .. } => self.announce(product, probe),
+            }
+        }
+    }
+
+    fn announce(&mut self, product: Option<serialnumberd_core::Product>, probe: bool) {
+        let products: Vec<_> =
+            self.held.values().map(|h| h.product).filter(|p| product.is_none_or(|q| q == *p)).collect();
+        for product in products {
+            if probe {
+                self.engine.burst(self.now, &mut super::os_entropy, Some(product));
+            } else {
+                self.engine.announce(self.now, &mut super::os_entropy, product);
+            }
+        }
+    }
+
+    /// Works out the verdicts; one that changed is a record of its own.
+    pub(super) fn settle_verdicts(&mut self) {
+        let counted: BTreeSet<usize> =
+            self.plugins.deciders(self.now.boot.0).filter(|d| d.counts).map(|d| d.plugin).collect();
+        for place in 0..self.held.len() {
+            let Some((claim, held)) = self.held.iter_mut().nth(place) else { return };
+            let claim = *claim;
+            let late = held.verdict.expire(self.now.boot);
+            for plugin in late {
+                *self.counters.late_verdicts.entry(plugin).or_default() += 1;
+            }
+            let Some(brief) = self.engine.claim_brief(&claim) else { continue };
+            let facts = Facts {
+                state: brief.state,
+                standby_of: brief.standby.then_some(brief.group),
+                counted: &counted,
+                on_failure: self.setup.config.agent.on_policy_failure,
+                wall_ms: self.now.wall_ms,
+            };
+            if held.verdict.settle(&facts) {
+                let decision = held.verdict.decision.clone();
+                log::info!("{}: verdict {}: {}", held.product, decision.verdict, decision.reason);
+                let (product, coverage, state) = (held.product, self.engine.coverage_state(), brief.state);
+                self.publish(
+                    Body::State { product, claim, old: state, new: state, coverage, decision },
+                    None,
+                );
+            }
+        }
+    }
+
+    pub(super) fn view(&self, product: serialnumberd_core::Product) -> Option<ClaimView> {
+        self.engine.claims(self.now).find(|v| v.product == product)
+    }
+}
+
+fn claim_of(event: &Event) -> Option<ClaimId> {
+    match event {
+        Event::Announcement { claim, .. }
+        | Event::Duplicate { claim, .. }
+        | Event::Resolved { claim, .. }
+        | Event::State { claim, .. } => Some(*claim),
+        Event::Query { .. } => None,
+    }
+}
+
+fn log_event(event: &Event) {
+    match event {
+        Event::Duplicate { product, stage, class, seats, holders, evidence, .. } => {
+            let who: Vec<String> = holders
+                .iter()
+                .filter(|h| !h.is_self && h.proved)
+                .map(|h| {
+                    format!(
+                        "{} ({})",
+                        h.host.escape_debug(),
+                        h.from.map_or_else(String::new, |a| a.to_string())
+                    )
+                })
+                .collect();
+            log::warn!(
+                "{product}: {stage}: more holders than the {seats} seats ({class}): {}; evidence {evidence}",
+                who.join(", ")
+            );
+        }
+        Event::Resolved { product, cause, .. } => log::info!("{product}: resolved ({cause})"),
+        Event::State { product, old, new, coverage, .. } if old != new => {
+            log::info!("{product}: {old} -> {new} (coverage {coverage})");
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,244 @@
+//! The agent: the engine and the edges around it, behind one file descriptor.
+//!
+//! [`Agent::fd`] is readable, or [`Agent::timeout`] over, when there is something to do; [`Agent::dispatch`] does
+//! it without ever waiting.  So a program with a loop of its own can own an agent; [`Agent::run`] is such a loop
+//! for those that have none.  No globals, no signal handlers, no logger: those belong to the program.
+//!
+//! One turn: all input, then time, then consequences, then output.  The clock is read once a turn.
+
+mod decide;
+mod links;
+mod reload;
+mod report;
+mod requests;
+mod start;
+mod turn;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serialnumberd_core::{AllOn, ClaimId, ClaimKeys, Engine, Mono, Now, Product, Standard};
+
+use crate::config::Config;
+use crate::control::server::Server;
+use crate::counters::Counters;
+use crate::identity::StateDir;
+use crate::plugin::{HostInfo, PluginHost};
+use crate::record::Record;
+use crate::socket::{Batch, Link, Monitor, Sockets};
+use crate::verdict::ClaimVerdict;
+use crate::{clock, status};
+
+/// What an agent is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Its configuration.
+    pub config: Config,
+    /// Serve the control socket.
+    pub control: bool,
+    /// Keep the records for [`Agent::poll_record`].
+    pub records: bool,
+}
+
+/// A claim as the agent remembers it beside the engine.
+struct Held {
+    product: Product,
+    keys: ClaimKeys,
+    verdict: ClaimVerdict,
+}
+
+/// The agent.
+pub struct Agent {
+    setup: Setup,
+    poll: mio::Poll,
+    ready: mio::Events,
+    wake: Wake,
+    wake_end: UnixStream,
+    sockets: Sockets,
+    batch: Batch,
+    /// Which sockets may still hold datagrams: readiness is told once.
+    waiting: [bool; 2],
+    monitor: Monitor,
+    links: Vec<Link>,
+    /// When to look at the interfaces again.
+    look_at: Option<Mono>,
+    /// Routes changed, too.
+    routes_changed: bool,
+    /// Interfaces by which nothing could be sent, and why.
+    broken: BTreeMap<u32, String>,
+    engine: Engine<Standard, AllOn>,
+    beats: u64,
+    state: StateDir,
+    held: BTreeMap<ClaimId, Held>,
+    plugins: PluginHost,
+    control: Option<Server>,
+    checks: Vec<requests::PendingCheck>,
+    reloading: Option<reload::Reloading>,
+    stop_wanted: Option<requests::Asker>,
+    counters: Counters,
+    records: VecDeque<Arc<Record>>,
+    seq: u64,
+    now: Now,
+    started: Now,
+}
+
+/// Makes an agent's loop turn, from other threads and from signal handlers.
+#[derive(Clone)]
+pub struct Wake {
+    end: Arc<UnixStream>,
+    stop: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
+}
+
+impl Wake {
+    /// Makes the loop turn.
+    pub fn ring(&self) {
+        use std::io::Write;
+        // A full pipe means that it will turn anyway.
+        let _ = (&*self.end).write(&[1]);
+    }
+
+    /// Asks for a clean stop.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    /// Asks for the configuration to be read again.
+    pub fn reload(&self) {
+        self.reload.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    /// What a signal handler needs: the flags to set before it writes a byte into the stream.
+    #[must_use]
+    pub fn parts(&self) -> (Arc<AtomicBool>, Arc<AtomicBool>, &UnixStream) {
+        (Arc::clone(&self.stop), Arc::clone(&self.reload), &self.end)
+    }
+}
+
+/// What [`Agent::dispatch`] left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dispatched {
+    /// Nothing: wait for the descriptor or the timeout.
+    Idle,
+    /// It stopped at its bound; there is more, and [`Agent::timeout`] is zero.
+    More,
+    /// A stop was asked for: call [`Agent::shut_down`].
+    Stopping,
+}
+
+impl Agent {
+    /// The one descriptor to wait on, for reading.  It stays the same for the agent's life.
+    #[must_use]
+    pub fn fd(&self) -> RawFd {
+        self.poll.as_raw_fd()
+    }
+
+    /// Makes the loop turn, from anywhere.
+    #[must_use]
+    pub fn wake(&self) -> Wake {
+        self.wake.clone()
+    }
+
+    /// How long to wait at most; `None` is until the descriptor is ready.
+    pub fn timeout(&mut self) -> Option<Duration> {
+        if self.has_backlog() {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self.deadline();
+        if deadline == Mono::NEVER {
+            return None;
+        }
+        Some(deadline.since(Mono(clock::boottime_ns())))
+    }
+
+    /// Takes in at most `max` datagrams and does all that is due.  Never waits.
+    ///
+    /// # Errors
+    /// If the kernel refuses to poll.
+    pub fn dispatch(&mut self, max: usize) -> io::Result<Dispatched> {
+        self.wait(Some(Duration::ZERO))?;
+        self.turn(max);
+        Ok(self.outcome())
+    }
+
+    /// A loop of its own, until a stop is asked for.
+    ///
+    /// # Errors
+    /// If the kernel refuses to poll.
+    pub fn run(&mut self) -> io::Result<()> {
+        loop {
+            let timeout = self.timeout();
+            self.wait(timeout)?;
+            self.turn(turn::DATAGRAMS_PER_TURN);
+            if self.outcome() == Dispatched::Stopping {
+                return Ok(());
+            }
+        }
+    }
+
+    fn outcome(&self) -> Dispatched {
+        match () {
+            () if self.wants_stop() => Dispatched::Stopping,
+            () if self.has_backlog() => Dispatched::More,
+            () => Dispatched::Idle,
+        }
+    }
+
+    fn wants_stop(&self) -> bool {
+        self.stop_wanted.is_some() || self.wake.stop.load(Ordering::Acquire)
+    }
+
+    /// The next record, if [`Setup::records`] are kept.
+    pub fn poll_record(&mut self) -> Option<Arc<Record>> {
+        self.records.pop_front()
+    }
+
+    /// A clean stop: says goodbye, stops the plugins within `stop_timeout`, closes the control socket.
+    pub fn shut_down(mut self) {
+        self.now = clock::now();
+        self.engine.shut_down(self.now, &mut os_entropy);
+        self.flush_transmits();
+        let abandoned = self.plugins.stop(self.setup.config.agent.stop_timeout);
+        for id in abandoned {
+            log::warn!("plugin {id} did not stop in time and is abandoned");
+        }
+        if let Some(mut control) = self.control.take() {
+            if let Some(asker) = self.stop_wanted.take() {
+                control.reply(asker.client, asker.id, &Ok(serde_json::json!({})));
+            }
+            control.close("the agent has stopped");
+        }
+    }
+
+    /// The document of `status`.
+    pub fn status(&mut self) -> status::Status {
+        self.now = clock::now();
+        self.report()
+    }
+
+    /// Where unicast copies go.
+    fn peers(&self) -> &[SocketAddr] {
+        &self.setup.config.agent.peers
+    }
+
+    fn interface_name(links: &[Link], index: u32) -> Option<String> {
+        links.iter().find(|l| l.interface.index == index).map(|l| l.interface.name.clone())
+    }
+}
+
+/// The operating system's randomness.  Without it no nonce is new, so nothing may be sent: better to end.
+fn os_entropy(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system gives randomness");
+}
+
+fn host_info() -> HostInfo {
+    HostInfo { name: "serialnumberd".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+}

@@ -1,0 +1,137 @@
+//! Reading the configuration again, as a transaction: all of it holds, or the old one stays.
+
+use serde_json::{Value, json};
+use serialnumberd_core::{ClaimId, ClaimKeys};
+
+use super::requests::Asker;
+use super::start::{core_license, derive, settings};
+use super::{Agent, os_entropy};
+use crate::config::{Config, LicenseConfig};
+use crate::control::Access;
+use crate::paths::Environment;
+
+/// A reload that waits for plugins to take their new options.
+pub(super) struct Reloading {
+    config: Config,
+    /// The keys of every license of `config`, derived.
+    keys: Vec<ClaimKeys>,
+    asker: Option<Asker>,
+}
+
+impl Agent {
+    /// Begins a reload.
+    pub(super) fn reload(&mut self, asker: Option<Asker>) {
+        match self.prepare_reload(asker) {
+            Ok(reloading) => self.reloading = Some(reloading),
+            Err(error) => self.reload_failed(asker, error),
+        }
+        self.poll_reload();
+    }
+
+    fn reload_failed(&mut self, asker: Option<Asker>, error: String) {
+        log::error!("the configuration was not reloaded, the old one stays: {error}");
+        if let Some(asker) = asker {
+            self.reply(asker, &Err(format!("the old configuration stays: {error}")));
+        }
+    }
+
+    /// Everything that can fail, before anything changes.
+    fn prepare_reload(&mut self, asker: Option<Asker>) -> Result<Reloading, String> {
+        if self.reloading.is_some() {
+            return Err("a reload is under way already; try again in a few seconds".to_owned());
+        }
+        let old = &self.setup.config;
+        let path = old
+            .path
+            .as_ref()
+            .ok_or("there is no configuration file: this agent was started with --product")?;
+        let config =
+            Config::load(path, old.profile, &Environment::of_this_process()).map_err(|e| e.to_string())?;
+        let restart = old.restart_needed(&config);
+        if !restart.is_empty() {
+            return Err(format!(
+                "{}: a change of {} needs a restart",
+                path.display(),
+                restart.join(" and of ")
+            ));
+        }
+        let keys = config.licenses.iter().map(|l| self.keys_of(l)).collect::<Result<_, _>>()?;
+        let specs = config.plugin_specs().map_err(|e| e.to_string())?;
+        self.plugins.prepare_reload(&specs, self.now.boot.0).map_err(|e| e.to_string())?;
+        Ok(Reloading { config, keys, asker })
+    }
+
+    /// The keys of a license: those held if the serial is the same, else newly derived.
+    fn keys_of(&self, license: &LicenseConfig) -> Result<ClaimKeys, String> {
+        let same = self
+            .setup
+            .config
+            .licenses
+            .iter()
+            .any(|l| l.product == license.product && l.serial == license.serial);
+        let held = self.held.values().find(|h| same && h.product == license.product);
+        held.map_or_else(|| derive(license), |h| Ok(h.keys.clone()))
+    }
+
+    /// Finishes a reload once all plugins took their options, or gives it up.
+    pub(super) fn poll_reload(&mut self) {
+        if self.reloading.is_none() {
+            return;
+        }
+        let Some(result) = self.plugins.poll_reload(self.now.boot.0) else { return };
+        let Some(reloading) = self.reloading.take() else { return };
+        match result {
+            Ok(()) => {
+                self.plugins.commit_reload();
+                self.commit(reloading);
+            }
+            Err(error) => self.reload_failed(reloading.asker, error.to_string()),
+        }
+    }
+
+    fn commit(&mut self, reloading: Reloading) {
+        let Reloading { config, keys, asker } = reloading;
+        let old = std::mem::replace(&mut self.setup.config, config);
+        let agent = &self.setup.config.agent;
+        self.engine.configure(settings(agent));
+        if let Some(control) = &mut self.control {
+            control.set_access(Access::new(&agent.control_uids, &agent.control_gids));
+        }
+        if old.agent.interfaces != agent.interfaces {
+            self.look_at_links();
+        }
+        let wanted: Vec<ClaimId> = keys.iter().map(ClaimKeys::id).collect();
+        let gone: Vec<ClaimId> = self.held.keys().filter(|id| !wanted.contains(id)).copied().collect();
+        for claim in gone {
+            self.engine.release(self.now, &mut os_entropy, &claim);
+            if let Some(held) = self.held.remove(&claim) {
+                self.plugins.set_holders(held.product, None);
+            }
+        }
+        let licenses = self.setup.config.licenses.clone();
+        for (license, keys) in licenses.iter().zip(keys) {
+            self.take_license(license, keys, &old);
+        }
+        let warnings: Vec<String> = self.setup.config.warnings.iter().map(ToString::to_string).collect();
+        warnings.iter().for_each(|w| log::warn!("{w}"));
+        log::info!("the configuration was reloaded");
+        if let Some(asker) = asker {
+            let answer: Value = json!({ "warnings": warnings });
+            self.reply(asker, &Ok(answer));
+        }
+    }
+
+    /// A license of the new configuration: new here, changed, or as it was.
+    fn take_license(&mut self, license: &LicenseConfig, keys: ClaimKeys, old: &Config) {
+        if !self.held.contains_key(&keys.id()) {
+            if let Err(error) = self.claim(license, keys) {
+                log::error!("{error}");
+            }
+            return;
+        }
+        let before = old.licenses.iter().find(|l| l.product == license.product);
+        if before.is_some_and(|b| b != license) {
+            self.engine.relicense(self.now, &mut os_entropy, core_license(license, keys, 0));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What clients of the control socket ask, and what they are told.
+
+use serde_json::{Value, json};
+use serialnumberd_core::{Mono, Product, State};
+
+use super::{Agent, os_entropy};
+use crate::control::protocol::{CheckAnswer, Request};
+use crate::control::server::{ClientId, Incoming};
+use crate::record::Verdict;
+use crate::verdict::PATIENCE;
+
+/// Who asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asker {
+    pub client: ClientId,
+    pub id: u64,
+}
+
+/// A check that waits for a verdict.
+#[derive(Debug)]
+pub(super) struct PendingCheck {
+    asker: Asker,
+    product: Product,
+    /// A verdict under way is awaited until then ...
+    pub until: Mono,
+    /// ... and the end of the start-up burst, if the client asked to wait for it.
+    wait: bool,
+}
+
+impl Agent {
+    pub(super) fn serve_control(&mut self) {
+        let incoming = self.control.as_mut().map(|c| c.turn()).unwrap_or_default();
+        for Incoming { client, id, request } in incoming {
+            self.serve(Asker { client, id }, request);
+        }
+    }
+
+    fn serve(&mut self, asker: Asker, request: Request) {
+        match request {
+            Request::Status => {
+                let status = serde_json::to_value(self.report()).map_err(|e| e.to_string());
+                self.reply(asker, &status);
+            }
+            Request::Check { product, wait_ms } => {
+                let wait = wait_ms > 0;
+                let wait_for = std::time::Duration::from_millis(u64::from(wait_ms)).max(PATIENCE);
+                let until = self.now.boot.after(wait_for);
+                self.checks.push(PendingCheck { asker, product, until, wait });
+            }
+            Request::Probe { product } => {
+                let answer = self.probe(product);
+                self.reply(asker, &answer);
+            }
+            Request::Reload => self.reload(Some(asker)),
+            Request::Stop => self.stop_wanted = Some(asker),
+            // The server keeps the list of watchers.
+            Request::Watch => self.reply(asker, &Ok(json!({}))),
+        }
+    }
+
+    fn probe(&mut self, product: Option<Product>) -> Result<Value, String> {
+        if let Some(product) = product.filter(|p| !self.held.values().any(|h| h.product == *p)) {
+            return Err(self.not_held(product));
+        }
+        self.engine.burst(self.now, &mut os_entropy, product);
+        Ok(json!({}))
+    }
+
+    fn not_held(&self, product: Product) -> String {
+        let held: Vec<&str> = self.held.values().map(|h| h.product.as_str()).collect();
+        let held = if held.is_empty() { "none".to_owned() } else { held.join(", ") };
+        format!("no license for {product} is configured here; configured: {held}")
+    }
+
+    /// Answers the checks that need not wait any longer.
+    pub(super) fn answer_checks(&mut self) {
+        let mut checks = std::mem::take(&mut self.checks);
+        checks.retain(|check| {
+            let answer = self.check(check.product);
+            let waits = match &answer {
+                Ok((answer, pending)) => *pending || (check.wait && answer.probing),
+                Err(_) => false,
+            };
+            if waits && self.now.boot < check.until {
+                return true;
+            }
+            let answer = answer.and_then(|(a, _)| serde_json::to_value(a).map_err(|e| e.to_string()));
+            self.reply(check.asker, &answer);
+            false
+        });
+        // Nothing was added meanwhile: only requests add, and they were taken in before.
+        self.checks = checks;
+    }
+
+    /// The verdict on a product, and whether one is under way.
+    fn check(&self, product: Product) -> Result<(CheckAnswer, bool), String> {
+        let held = self.held.values().find(|h| h.product == product).ok_or_else(|| self.not_held(product))?;
+        let view = self.view(product).ok_or_else(|| self.not_held(product))?;
+        let decision = &held.verdict.decision;
+        let probing = view.state == State::Probing && decision.verdict == Verdict::ABSTAIN;
+        let reason = if probing {
+            "still probing whether another host holds this license".to_owned()
+        } else {
+            decision.reason.clone()
+        };
+        let answer = CheckAnswer {
+            product: product.to_string(),
+            state: view.state.to_string(),
+            verdict: decision.verdict.to_string(),
+            reason,
+            probing,
+        };
+        Ok((answer, held.verdict.is_pending()))
+    }
+
+    pub(super) fn reply(&mut self, asker: Asker, result: &Result<Value, String>) {
+        if let Some(control) = &mut self.control {
+            control.reply(asker.client, asker.id, result);
+        }
+    }
+
+    /// What signal handlers and other threads asked for.
+    pub(super) fn take_flags(&mut self) {
+        if self.wake.reload.swap(false, std::sync::atomic::Ordering::AcqRel) {
+            self.reload(None);
+        }
+    }
+}

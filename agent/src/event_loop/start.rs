@@ -1,0 +1,209 @@
+//! Making an agent: sockets first, so that nothing said meanwhile is missed, keys next, plugins last.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
+use serialnumberd_core::{ClaimKeys, Engine, Identity, License, Serial, Settings, wire::HostName};
+
+use super::{Agent, Held, Setup, Wake, host_info, os_entropy};
+use crate::clock;
+use crate::config::{AgentConfig, LicenseConfig};
+use crate::control::{Access, server::Server};
+use crate::counters::Counters;
+use crate::identity::StateDir;
+use crate::plugin::PluginHost;
+use crate::socket::{Batch, Family, Monitor, Sockets};
+use crate::verdict::ClaimVerdict;
+
+pub(super) const V4: Token = Token(0);
+pub(super) const V6: Token = Token(1);
+pub(super) const NETLINK: Token = Token(2);
+pub(super) const WAKE: Token = Token(3);
+/// The control server's tokens begin here.
+const CONTROL: Token = Token(16);
+/// Readiness taken from the kernel at once: two sockets, netlink, the wake and the control clients.
+const READY: usize = 128;
+
+impl Agent {
+    /// Makes an agent and starts it: it probes for its licenses as soon as it turns.
+    ///
+    /// # Errors
+    /// One sentence that says what, where, and what to do.
+    pub fn start(setup: Setup) -> Result<Agent, String> {
+        let agent = &setup.config.agent;
+        let sockets = Sockets::bind(agent.port, agent.address).map_err(|e| e.to_string())?;
+        let now = clock::now();
+        let state = StateDir::open(&agent.state_dir)?;
+        let identity = Identity { seed: state.seed()?, runs: state.runs() };
+        let poll = mio::Poll::new().map_err(|e| format!("no poll can be made: {e}"))?;
+        let (wake_end, wake) = make_wake()?;
+        let monitor =
+            Monitor::open().map_err(|e| format!("the kernel does not tell of changes to interfaces: {e}"))?;
+        register(&poll, &sockets, &monitor, &wake_end)?;
+        let control = if setup.control {
+            let access = Access::new(&agent.control_uids, &agent.control_gids);
+            Some(Server::bind(&agent.control, access, poll.registry(), CONTROL)?)
+        } else {
+            None
+        };
+        let engine = Engine::new(now, &mut os_entropy, &identity, settings(agent));
+        let keys: Vec<ClaimKeys> = setup.config.licenses.iter().map(derive).collect::<Result<_, _>>()?;
+        let plugins = start_plugins(&setup, &wake)?;
+        let mut agent = Agent {
+            poll,
+            ready: mio::Events::with_capacity(READY),
+            wake,
+            wake_end,
+            sockets,
+            batch: Batch::new(),
+            // What came before the sockets were polled is told by no readiness.
+            waiting: [true, true],
+            monitor,
+            links: Vec::new(),
+            look_at: None,
+            routes_changed: false,
+            broken: BTreeMap::new(),
+            engine,
+            beats: 0,
+            state,
+            held: BTreeMap::new(),
+            plugins,
+            control,
+            checks: Vec::new(),
+            reloading: None,
+            stop_wanted: None,
+            counters: Counters::default(),
+            records: VecDeque::new(),
+            seq: 0,
+            // Deriving keys and starting plugins took its time; that was no stall.
+            now: clock::now(),
+            started: now,
+            setup,
+        };
+        agent.engine.turn(agent.now, &mut os_entropy);
+        agent.look_at_links();
+        let licenses = agent.setup.config.licenses.clone();
+        for (license, keys) in licenses.iter().zip(keys) {
+            agent.claim(license, keys)?;
+        }
+        agent.log_start();
+        if let Some(control) = &mut agent.control {
+            control.publish()?;
+        }
+        Ok(agent)
+    }
+
+    /// Claims a license whose keys are derived.
+    pub(super) fn claim(&mut self, license: &LicenseConfig, keys: ClaimKeys) -> Result<(), String> {
+        let id = keys.id();
+        let since_ms = self.state.since_ms(&id);
+        let held = Held { product: license.product, keys: keys.clone(), verdict: ClaimVerdict::default() };
+        self.engine
+            .claim(self.now, &mut os_entropy, core_license(license, keys, since_ms))
+            .map_err(|e| format!("license {}: {e}", license.product))?;
+        self.held.insert(id, held);
+        self.remember_since();
+        Ok(())
+    }
+
+    /// Keeps since when claims are held.
+    pub(super) fn remember_since(&mut self) {
+        for view in self.engine.claims(self.now) {
+            self.state.remember_since(&view.claim, view.since_ms);
+        }
+    }
+
+    fn log_start(&self) {
+        let agent = &self.setup.config.agent;
+        let buffer = |f| {
+            self.sockets.receive_buffer(f).map_or_else(|_| "none".to_owned(), |n| format!("{} KiB", n / 1024))
+        };
+        log::info!(
+            "installation {}, run {}, UDP port {} (receive buffers: IPv4 {}, IPv6 {}), state in {}",
+            self.engine.installation(),
+            self.state.runs(),
+            self.sockets.port(),
+            buffer(Family::V4),
+            buffer(Family::V6),
+            self.state.path().display()
+        );
+        let names: Vec<&str> = self.links.iter().map(|l| l.interface.name.as_str()).collect();
+        if names.is_empty() {
+            log::warn!("no interface is up that [agent] interfaces allows: nobody can be heard yet");
+        } else {
+            log::info!(
+                "announcing on {} every {}",
+                names.join(", "),
+                humantime::format_duration(agent.interval)
+            );
+        }
+        if self.setup.config.licenses.is_empty() {
+            log::warn!("no [[license]] is configured: this agent only listens");
+        }
+    }
+}
+
+fn make_wake() -> Result<(UnixStream, Wake), String> {
+    let fail = |e: std::io::Error| format!("no wake-up pipe can be made: {e}");
+    let (read_end, write_end) = UnixStream::pair().map_err(fail)?;
+    read_end.set_nonblocking(true).map_err(fail)?;
+    write_end.set_nonblocking(true).map_err(fail)?;
+    let flag = || Arc::new(AtomicBool::new(false));
+    Ok((read_end, Wake { end: Arc::new(write_end), stop: flag(), reload: flag() }))
+}
+
+fn register(poll: &mio::Poll, sockets: &Sockets, monitor: &Monitor, wake: &UnixStream) -> Result<(), String> {
+    let udp = sockets.sources().map(|(family, fd)| (if family == Family::V4 { V4 } else { V6 }, fd));
+    for (token, fd) in udp.chain([(NETLINK, monitor.source()), (WAKE, wake.as_raw_fd())]) {
+        poll.registry()
+            .register(&mut SourceFd(&fd), token, Interest::READABLE)
+            .map_err(|e| format!("a socket cannot be polled: {e}"))?;
+    }
+    Ok(())
+}
+
+fn start_plugins(setup: &Setup, wake: &Wake) -> Result<PluginHost, String> {
+    let specs = setup.config.plugin_specs().map_err(|e| e.to_string())?;
+    let bell = wake.clone();
+    PluginHost::start(specs, Arc::new(move || bell.ring()), &host_info(), Arc::new(clock::boottime_ns))
+        .map_err(|e| e.to_string())
+}
+
+/// The engine's settings from the configuration.
+pub(super) fn settings(agent: &AgentConfig) -> Settings {
+    let host = nix::unistd::gethostname().ok().and_then(|h| h.into_string().ok()).unwrap_or_default();
+    Settings {
+        interval: agent.interval,
+        confirm_after: agent.confirm_after,
+        legacy: agent.legacy,
+        observe: agent.observe,
+        on_link_only: agent.on_link_only,
+        expect_peers: agent.expect_peers,
+        peers: agent.peers.clone(),
+        host: if agent.announce_host { HostName::new(&host) } else { HostName::default() },
+    }
+}
+
+/// Derives a license's keys; takes some 30 ms.
+pub(super) fn derive(license: &LicenseConfig) -> Result<ClaimKeys, String> {
+    let serial =
+        Serial::new(license.serial.expose()).map_err(|e| format!("license {}: {e}", license.product))?;
+    Ok(ClaimKeys::derive::<serialnumberd_core::Standard>(&license.product, &serial))
+}
+
+pub(super) fn core_license(license: &LicenseConfig, keys: ClaimKeys, since_ms: u64) -> License {
+    License {
+        product: license.product,
+        keys,
+        seats: license.seats,
+        group: license.group.clone(),
+        standby: license.standby,
+        standbys: license.standbys,
+        since_ms,
+    }
+}

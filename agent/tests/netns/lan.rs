@@ -1,0 +1,122 @@
+//! Hosts on one Ethernet: namespaces joined by a bridge in a further namespace.
+
+use tempfile::TempDir;
+
+use crate::namespace::Namespace;
+
+/// Which addresses the hosts of a LAN have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Families {
+    /// IPv4 alone; IPv6 is switched off.
+    V4,
+    /// IPv6 link-local addresses alone.
+    V6,
+    /// Both.
+    Both,
+}
+
+/// An Ethernet with hosts on it.
+pub struct Lan {
+    families: Families,
+    switch: Namespace,
+    /// The hosts, numbered from 0; number N has 10.0.0.(N+1).
+    pub hosts: Vec<Host>,
+}
+
+/// One host: a namespace, and a directory for what its agent keeps.
+pub struct Host {
+    /// Its network.
+    pub ns: Namespace,
+    /// Its files, removed with it.
+    pub dir: TempDir,
+    /// Its number on the LAN.
+    pub number: usize,
+}
+
+impl Lan {
+    /// `n` hosts with both address families.
+    pub fn new(n: usize) -> Lan {
+        Lan::of(n, Families::Both)
+    }
+
+    /// `n` hosts, each with `eth0` up and addressed.
+    pub fn of(n: usize, families: Families) -> Lan {
+        let switch = Namespace::new();
+        switch.ip("link add br0 type bridge stp_state 0 forward_delay 0");
+        switch.ip("link set br0 up");
+        let hosts = (0..n).map(|number| Host::new(number, families)).collect();
+        let lan = Lan { families, switch, hosts };
+        for host in &lan.hosts {
+            lan.plug(host, "eth0", &format!("10.0.0.{}/24", host.number + 1));
+        }
+        lan
+    }
+
+    /// Adds an interface to a host, on this LAN, up and (but for IPv6 alone) with that address.
+    pub fn plug(&self, host: &Host, nic: &str, address: &str) {
+        let port = format!("p{}{nic}", host.number);
+        self.switch.ip(&format!("link add {port} type veth peer name {nic} netns {}", host.ns.path()));
+        self.switch.ip(&format!("link set {port} master br0 up"));
+        if self.families != Families::V6 {
+            host.ns.ip(&format!("addr add {address} brd + dev {nic}"));
+        }
+        host.ns.ip(&format!("link set {nic} up"));
+    }
+
+    /// Removes an interface of a host: the cable and the card.
+    pub fn unplug(&self, host: &Host, nic: &str) {
+        host.ns.ip(&format!("link del {nic}"));
+    }
+}
+
+impl Host {
+    fn new(number: usize, families: Families) -> Host {
+        let ns = Namespace::new();
+        if families == Families::V4 {
+            ns.sysctl("net/ipv6/conf/all/disable_ipv6", "1");
+            ns.sysctl("net/ipv6/conf/default/disable_ipv6", "1");
+        }
+        let dir = tempfile::Builder::new().prefix("slnd-").tempdir().expect("a temporary directory");
+        Host { ns, dir, number }
+    }
+}
+
+#[test]
+fn hosts_of_a_lan_hear_each_others_broadcasts_and_nothing_is_left() {
+    use crate::wire::{BROADCAST, Tap};
+    let lan = Lan::new(2);
+    let path = lan.hosts[1].ns.path();
+    let (a, b) = (Tap::new(&lan.hosts[0]), Tap::new(&lan.hosts[1]));
+    a.send(b"hello", BROADCAST);
+    assert_eq!(b.next(std::time::Duration::from_secs(1)).as_deref(), Some(&b"hello"[..]));
+    a.send(b"group", a.group());
+    assert_eq!(b.next(std::time::Duration::from_secs(1)).as_deref(), Some(&b"group"[..]));
+    drop((a, b, lan));
+    assert!(!std::path::Path::new(&path).exists(), "{path} is still there");
+}
+
+#[test]
+fn a_lan_is_gone_after_a_panic_too() {
+    let (send, receive) = std::sync::mpsc::channel();
+    let panicked = std::thread::spawn(move || {
+        let lan = Lan::new(1);
+        send.send(lan.hosts[0].ns.path()).expect("sent");
+        let sleeper = {
+            let mut command = crate::namespace::command("sleep");
+            command.arg("1000");
+            lan.hosts[0].ns.spawn(command)
+        };
+        send.send(format!("/proc/{}/comm", sleeper.id())).expect("sent");
+        panic!("as a failing test does");
+    })
+    .join();
+    assert!(panicked.is_err());
+    for path in receive {
+        crate::clock::within(std::time::Duration::from_secs(2), &format!("{path} is gone or dead"), || {
+            // The child stays as a zombie: nobody waits for it here; dead it is.
+            let dead =
+                std::fs::read_to_string(path.replace("comm", "stat")).is_ok_and(|s| s.contains(") Z "));
+            (dead || !std::path::Path::new(&path).exists()).then_some(())
+        });
+    }
+}

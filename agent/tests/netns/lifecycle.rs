@@ -1,0 +1,114 @@
+//! Start, reload and end of an agent, and the demonstration.
+
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::agent::{Config, binary};
+use crate::clock::{ms, pass, s, throughout, within};
+use crate::lan::Lan;
+use crate::wire::{GOODBYE, Tap, field};
+
+/// A reload derives keys (30 ms each) and answers within this.
+const RELOAD: Duration = s(2);
+
+#[test]
+fn sigterm_sends_the_goodbye_twice() {
+    let lan = Lan::of(2, crate::lan::Families::V4);
+    let tap = Tap::new(&lan.hosts[1]);
+    let mut agent = lan.hosts[0].agent(&Config::xsvr());
+    agent.reaches("clear", s(4));
+    let before = tap.all(ms(300));
+    assert!(before.iter().all(|d| d[field::KIND] != GOODBYE));
+    let (code, took) = agent.stop(s(2));
+    assert_eq!(code, 0, "a clean stop: {}", agent.log());
+    let goodbyes: Vec<_> = tap.all(ms(500)).into_iter().filter(|d| d[field::KIND] == GOODBYE).collect();
+    assert_eq!(goodbyes.len(), 2, "stopped in {took:?}");
+    assert!(!agent.dir.join("control.sock").exists(), "the control socket went with it");
+}
+
+#[test]
+fn stop_by_the_control_socket_ends_it_cleanly() {
+    let lan = Lan::new(1);
+    let mut agent = lan.hosts[0].agent(&Config::xsvr());
+    assert!(agent.ask(&["stop"]).status.success());
+    assert_eq!(agent.ends(s(2)).0, 0);
+}
+
+#[test]
+fn a_restart_keeps_the_installation_and_takes_a_new_boot_id() {
+    let lan = Lan::new(2);
+    let tap = Tap::new(&lan.hosts[1]);
+    let mut agent = lan.hosts[0].agent(&Config::xsvr());
+    let first = tap.next(s(2)).expect("its announcement");
+    agent.kill();
+    // What the first run sent last may still be queued.
+    tap.all(ms(300));
+    let _agent = lan.hosts[0].agent(&Config::xsvr());
+    let second = tap.next(s(2)).expect("its announcement");
+    assert_eq!(first[field::INSTALLATION], second[field::INSTALLATION]);
+    assert_ne!(first[field::BOOT], second[field::BOOT]);
+}
+
+#[test]
+fn reload_is_a_transaction() {
+    let lan = Lan::new(1);
+    let agent = lan.hosts[0].agent(&Config::xsvr());
+    agent.reaches("clear", s(4));
+    let claim = |status: crate::status::Status, product: &str| {
+        status.0["claims"].as_array().expect("claims").iter().any(|c| c["product"] == product)
+    };
+    // A bad file keeps everything as it was.
+    Config::xsvr().license("other", "OTHER-1", "").set("intervall", "2s").write(&agent.dir);
+    agent.signal(Signal::SIGHUP);
+    within(RELOAD, "the refusal is logged", || agent.log().contains("intervall").then_some(()));
+    let status = agent.status();
+    assert!(claim(status.clone(), "xsvr") && !claim(status.clone(), "other"));
+    assert_eq!(status.state("xsvr"), "clear");
+    // The command says so too.
+    assert!(!agent.ask(&["reload"]).status.success() || agent.log().matches("intervall").count() > 1);
+    // A good one is taken, without disturbing what it does not change.
+    Config::xsvr().license("other", "OTHER-1", "").write(&agent.dir);
+    agent.signal(Signal::SIGHUP);
+    throughout(ms(300), || match agent.status().state("xsvr") {
+        "clear" => Ok(()),
+        other => Err(format!("{other} by a reload that does not concern it")),
+    });
+    within(RELOAD, "the new license is held", || claim(agent.status(), "other").then_some(()));
+    // And one that is gone is let go.
+    Config::new().license("other", "OTHER-1", "").write(&agent.dir);
+    agent.signal(Signal::SIGHUP);
+    within(RELOAD, "the old license is let go", || (!claim(agent.status(), "xsvr")).then_some(()));
+}
+
+#[test]
+fn a_stopped_process_accuses_nobody_when_it_goes_on() {
+    let lan = Lan::new(2);
+    let a = lan.hosts[0].agent(&Config::xsvr());
+    a.reaches("clear", s(4));
+    a.signal(Signal::SIGSTOP);
+    // Past the 5 s after which its own loop counts as stalled.
+    pass(s(6));
+    a.signal(Signal::SIGCONT);
+    throughout(s(3), || match a.status().state("xsvr") {
+        "probing" | "clear" => Ok(()),
+        other => Err(format!("{other} after having been stopped")),
+    });
+    let b = lan.hosts[1].agent(&Config::xsvr());
+    a.reaches("conflict", s(3));
+    b.reaches("conflict", s(3));
+}
+
+#[test]
+fn the_demonstration_shows_what_the_protocol_says() {
+    let lan = Lan::new(1);
+    let mut demo = Command::new("timeout");
+    demo.arg("30").arg(binary()).arg("demo");
+    let output = lan.hosts[0].ns.output(demo);
+    let shown = String::from_utf8_lossy(&output.stdout).to_lowercase();
+    assert!(output.status.success(), "{shown}{}", String::from_utf8_lossy(&output.stderr));
+    for word in ["probing", "clear", "conflict", "duplicate", "deny", "goodbye", "resolved"] {
+        assert!(shown.contains(word), "no {word} in:\n{shown}");
+    }
+}

@@ -1,0 +1,480 @@
+//! The plugin host with real C plugins, good ones and bad ones.
+//!
+//! Nothing here sleeps for a time: it waits for what another thread does, with a bound.
+
+#[path = "plugins/rig.rs"]
+mod rig;
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rig::{CLAIM, Rig, announcement, duplicate, eventually, holder, product, record};
+use serialnumberd::plugin::{
+    Action, Health, Isolation, PluginError, PluginHost, Rule, VerdictUse, check, describe, find, manifest,
+};
+use serialnumberd::record::{Body, Decision, Verdict};
+use serialnumberd_core::{Coverage, Event, ResolvedCause, State};
+
+const STOP: Duration = Duration::from_secs(10);
+
+fn refused(rig: &Rig, path: &Path, rule: Rule, part: &str) {
+    let error =
+        rig.start(vec![rig.spec(path.to_owned())]).err().unwrap_or_else(|| panic!("accepted: {part}"));
+    assert_eq!(error.rule(), rule, "{error}");
+    assert!(error.to_string().contains(part), "{error}");
+    assert!(error.to_string().ends_with(&format!("(rule: {})", rule.as_str())), "{error}");
+}
+
+fn actions(host: &mut PluginHost) -> Vec<Action> {
+    std::iter::from_fn(|| host.poll_action()).collect()
+}
+
+fn await_action(host: &mut PluginHost) -> Action {
+    let mut found = None;
+    eventually("an action", || {
+        host.tick(0);
+        found = host.poll_action();
+        found.is_some()
+    });
+    found.expect("just found")
+}
+
+#[test]
+fn a_good_plugin_lives_its_whole_life_on_one_thread() {
+    let rig = Rig::new();
+    let mut spec = rig.spec(rig.build("good", "good.so", &[]));
+    spec.grant = vec!["raw".to_owned()];
+    spec.options = "token = \"hush\"".parse().expect("toml");
+    let mut host = rig.start(vec![spec]).expect("a good plugin");
+    rig.await_line("good", "tick 0 id=7");
+    assert!(host.publish(&announcement(1)).is_empty());
+    host.publish(&duplicate(2, Some(rig.now_ns())));
+    let cause = ResolvedCause::Goodbye;
+    let resolved = Event::Resolved { product: product(), claim: CLAIM, conflict_id: 1, cause };
+    host.publish(&record(3, Body::Engine(resolved)));
+    let decision = Decision { verdict: Verdict::WARN, reason: "because".to_owned() };
+    let (old, new, coverage) = (State::Probing, State::Clear, Coverage::Good);
+    host.publish(&record(4, Body::State { product: product(), claim: CLAIM, old, new, coverage, decision }));
+    let from = "10.0.0.8:40000".parse().expect("an address");
+    host.publish(&record(5, Body::Engine(Event::Query { from, product: None, text: b"SNQUERY".to_vec() })));
+    host.publish(&record(6, Body::Tick));
+    rig.await_line("good", "tick 6");
+    assert_eq!(host.stop(STOP), Vec::<String>::new());
+    assert_eq!(
+        rig.trace("good"),
+        [
+            "create good worker=1 host=test granted=8",
+            "configure mode=observe",
+            "configure grace=900000000000",
+            "configure token=hush",
+            "start timer=0",
+            "tick 0 id=7",
+            "announcement 1 xsvr raw=320",
+            "holder host=mars group=night transport=lan ifname=lo family=4 flags=26 boot=1020304050607",
+            "duplicate 2 xsvr n=2 seats=1 deadline=0 flags=0",
+            "holder host=venus group=night transport=lan ifname= family=0 flags=27 boot=1020304050607",
+            "holder host=mars group=night transport=lan ifname=lo family=6 flags=26 boot=1020304050607",
+            "resolved 3 cause=1",
+            "state 4 1->2 verdict=200 reason=because",
+            "query 5 SNQUERY",
+            "tick 6 id=0",
+            "flush deadline=1",
+            "stop",
+            "destroy wake=-8",
+        ]
+    );
+    let mode = rig.state("good").metadata().expect("its directory").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn only_a_granted_and_wanted_verdict_is_asked_for() {
+    let rig = Rig::new();
+    let library = rig.build("good", "good.so", &["NO_TICKS"]);
+    for (verdict, grant, asked) in [
+        (VerdictUse::Ignore, vec!["verdict".to_owned()], false),
+        (VerdictUse::Require, vec![], false),
+        (VerdictUse::Require, vec!["verdict".to_owned()], true),
+        (VerdictUse::Advise, vec!["verdict".to_owned()], true),
+    ] {
+        let mut spec = rig.spec(library.clone());
+        (spec.verdict, spec.grant) = (verdict, grant);
+        let mut host = rig.start(vec![spec]).expect("a good plugin");
+        let deciders: Vec<_> =
+            host.deciders(rig.now_ns()).map(|d| (d.plugin, d.counts, d.is_healthy)).collect();
+        let expected = if asked { vec![(0, verdict == VerdictUse::Require, true)] } else { vec![] };
+        assert_eq!(deciders, expected);
+        assert!(host.publish(&duplicate(1, None)).is_empty(), "nobody is asked without a deadline");
+        assert_eq!(host.publish(&duplicate(2, Some(77))), if asked { vec![0] } else { vec![] });
+        assert!(host.publish(&record(3, Body::Tick)).is_empty());
+        if asked {
+            let decision = Decision { verdict: Verdict::WARN, reason: "2 holders".to_owned() };
+            let answer = Action::Decided { plugin: 0, claim: CLAIM, decision, answers: Some(2) };
+            assert_eq!(await_action(&mut host), answer);
+            assert!(rig.wakes.load(Ordering::SeqCst) > 0, "the loop was woken");
+            rig.await_line("good", "duplicate 2 xsvr n=2 seats=1 deadline=77 flags=2");
+        }
+        assert_eq!(host.stop(STOP), Vec::<String>::new());
+        assert!(!rig.trace("good").iter().any(|line| line == "tick 3 id=0"), "it does not want the beat");
+    }
+}
+
+#[test]
+fn a_full_queue_tells_its_losses_in_band() {
+    let rig = Rig::new();
+    let mut host =
+        rig.start(vec![rig.spec(rig.build("good", "good.so", &["GATED"]))]).expect("a good plugin");
+    // Its own timer's tick holds it at the gate, so that nothing leaves the queue of 128 slots.
+    eventually("it is in on_events", || {
+        host.status(rig.now_ns())[0].present_call.is_some_and(|(call, _)| call == "on_events")
+    });
+    for seq in 1..=100 {
+        host.publish(&announcement(seq));
+    }
+    for seq in 101..=110 {
+        host.publish(&record(seq, Body::Tick));
+    }
+    let resolved = |seq| {
+        let (product, claim, cause) = (product(), CLAIM, ResolvedCause::Expired);
+        record(seq, Body::Engine(Event::Resolved { product, claim, conflict_id: 1, cause }))
+    };
+    host.publish(&resolved(111));
+    host.publish(&announcement(112));
+    let status = host.status(rig.now_ns()).remove(0);
+    assert_eq!((status.lost, status.queued, status.queue_capacity), (47, 66, 128));
+    assert_eq!(status.lost_by_kind, [0, 37, 0, 0, 0, 0, 10, 0]);
+    rig.open_gate("good");
+    // The last loss has no event after it: the drained plugin rings, and the loop tells.
+    eventually("the last loss is told", || {
+        host.tick(rig.now_ns());
+        assert_eq!(actions(&mut host), []);
+        rig.trace("good").iter().any(|line| line.starts_with("lost 112"))
+    });
+    assert_eq!(host.stop(STOP), Vec::<String>::new());
+    let told: Vec<String> =
+        rig.trace("good").into_iter().filter(|line| line.starts_with(['a', 'l', 'r'])).skip(63).collect();
+    assert_eq!(
+        told,
+        [
+            "announcement 64 xsvr raw=0",
+            "lost 65-110 count=46 announcements=36 ticks=10",
+            "resolved 111 cause=2",
+            "lost 112-112 count=1 announcements=1 ticks=0",
+        ]
+    );
+}
+
+#[test]
+fn a_sleeper_costs_the_loop_nothing_and_is_abandoned() {
+    let rig = Rig::new();
+    let mut sleeper = rig.spec(rig.build("bad", "bad.so", &["SLEEPS"]));
+    (sleeper.verdict, sleeper.grant) = (VerdictUse::Require, vec!["verdict".to_owned()]);
+    let good = rig.spec(rig.build("good", "good.so", &[]));
+    let mut host = rig.start(vec![sleeper, good]).expect("both start");
+    assert_eq!(host.next_deadline_ns(), None, "nothing to watch while nothing is to do");
+    assert_eq!(host.publish(&duplicate(1, Some(1))), [0]);
+    rig.await_line("bad", "on_events");
+    let begun_ns = rig.now_ns();
+    for seq in 2..5_000 {
+        host.publish(&announcement(seq));
+    }
+    assert!(rig.now_ns() - begun_ns < 1_000_000_000, "publishing never waits");
+    host.tick(begun_ns);
+    let watch_ns = host.next_deadline_ns().expect("a call is under way");
+    assert!(watch_ns > begun_ns && watch_ns < begun_ns + 5_100_000_000, "{watch_ns} {begun_ns}");
+    host.tick(watch_ns);
+    eventually("the good one has done its work", || host.next_deadline_ns().is_none());
+    let status = host.status(watch_ns);
+    assert_eq!((status[0].health, status[1].health), (Health::Stalled, Health::Ok));
+    assert!(status[0].lost > 3_000, "{}", status[0].lost);
+    assert!(!host.deciders(watch_ns).next().expect("it decides").is_healthy);
+    let stop_ns = rig.now_ns();
+    assert_eq!(host.stop(Duration::from_millis(300)), ["bad"]);
+    let took_ns = rig.now_ns() - stop_ns;
+    assert!(took_ns < 2_000_000_000, "{took_ns}");
+    rig.await_line("good", "destroy");
+}
+
+#[test]
+fn three_panics_quarantine() {
+    let rig = Rig::new();
+    let mut spec = rig.spec(rig.build("bad", "bad.so", &["PANICS"]));
+    (spec.verdict, spec.grant) = (VerdictUse::Require, vec!["verdict".to_owned()]);
+    let mut host = rig.start(vec![spec]).expect("it starts");
+    for seq in 1..=3 {
+        assert_eq!(host.publish(&duplicate(seq, Some(1))), [0]);
+        assert_eq!(await_action(&mut host), Action::NoAnswer { plugin: 0, claim: CLAIM, seq });
+    }
+    eventually("it is quarantined", || host.status(rig.now_ns())[0].health == Health::Quarantined);
+    assert_eq!(host.publish(&duplicate(4, Some(1))), Vec::<usize>::new(), "it is not asked any more");
+    host.tick(rig.now_ns());
+    let status = host.status(rig.now_ns()).remove(0);
+    assert_eq!((status.panics, status.errors, status.lost), (3, 3, 1));
+    assert_eq!(status.last_error.as_deref(), Some("its on_events panicked (-9)"));
+    assert_eq!(host.stop(STOP), Vec::<String>::new());
+    assert_eq!(rig.trace("bad"), ["on_events"; 3], "no call after the third panic, not even stop");
+}
+
+#[test]
+fn a_failing_or_endless_answer_is_no_harm() {
+    let rig = Rig::new();
+    for (define, is_answer) in [("FAILS", false), ("ENDLESS", true)] {
+        let mut spec = rig.spec(rig.build("bad", "bad.so", &[define]));
+        (spec.verdict, spec.grant) = (VerdictUse::Advise, vec!["verdict".to_owned()]);
+        let mut host = rig.start(vec![spec]).expect("it starts");
+        host.publish(&duplicate(1, Some(1)));
+        let reason = "x".repeat(1016);
+        let decision = Decision { verdict: Verdict::DENY, reason };
+        let decided = Action::Decided { plugin: 0, claim: CLAIM, decision, answers: Some(1) };
+        let expected = if is_answer { decided } else { Action::NoAnswer { plugin: 0, claim: CLAIM, seq: 1 } };
+        assert_eq!(await_action(&mut host), expected);
+        assert_eq!(host.stop(STOP), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn abuse_of_the_host_is_answered_with_a_status() {
+    let rig = Rig::new();
+    let mut spec = rig.spec(rig.build("bad", "bad.so", &["ABUSES"]));
+    spec.grant = ["verdict", "announce", "holders"].map(str::to_owned).to_vec();
+    let mut host = rig.start(vec![spec.clone()]).expect("it starts");
+    let announce = Action::Announce { plugin: 0, product: Some(product()), probe: true };
+    assert_eq!(actions(&mut host), [Action::Announce { plugin: 0, product: None, probe: false }, announce]);
+    assert_eq!(host.stop(STOP), Vec::<String>::new());
+    let granted = rig.trace("bad");
+    assert_eq!(
+        granted[..9],
+        [
+            "null ctx: -3 -3 0 0",
+            "decide: -3 -3 -3 -3",
+            "announce all: 0",
+            "announce: -3 -3 -3 0",
+            "metric: -3 -3 -3 -3",
+            "holders: -3 -3 -3 -3",
+            "timer: -3 wake: -3 extension: 1",
+            "foreign: worker=0 timer=-11 wake=0",
+            "survived",
+        ]
+    );
+    spec.grant.clear();
+    let host = rig.start(vec![spec]).expect("it starts without grants too");
+    assert_eq!(host.stop(STOP), Vec::<String>::new());
+    let denied: Vec<String> = rig.trace("bad").into_iter().skip(granted.len()).take(6).collect();
+    assert_eq!(
+        [denied[1].as_str(), &denied[3], &denied[5]],
+        ["decide: -6 -6 -6 -6", "announce: -6 -6 -6 -6", "holders: -6 -6 -6 -6"]
+    );
+}
+
+#[test]
+fn a_thread_left_behind_finds_the_host_closed() {
+    let rig = Rig::new();
+    let mut spec = rig.spec(rig.build("bad", "bad.so", &["LEAVES_A_THREAD"]));
+    spec.grant = vec!["verdict".to_owned()];
+    let host = rig.start(vec![spec]).expect("it starts");
+    assert_eq!(host.stop(STOP), Vec::<String>::new());
+    assert_eq!(rig.await_line("bad", "after destroy"), "after destroy: wake=-8 decide=-8 metric=-8 timer=-8");
+}
+
+#[test]
+fn a_reload_is_a_transaction() {
+    let rig = Rig::new();
+    let library = rig.build("good", "good.so", &[]);
+    let mut spec = rig.spec(library);
+    spec.options = "token = \"hush\"".parse().expect("toml");
+    let mut host = rig.start(vec![spec.clone()]).expect("it starts");
+    let finish = |host: &mut PluginHost| {
+        let mut outcome: Option<Result<(), PluginError>> = None;
+        eventually("the reload ends", || {
+            host.tick(rig.now_ns());
+            assert_eq!(actions(host), []);
+            outcome = host.poll_reload(rig.now_ns());
+            outcome.is_some()
+        });
+        outcome.expect("just seen")
+    };
+    assert_eq!(host.poll_reload(rig.now_ns()), None, "none is under way");
+
+    let mut wrong = spec.clone();
+    wrong.options = "mdoe = \"strict\"".parse().expect("toml");
+    let error = host.prepare_reload(&[wrong], rig.now_ns()).expect_err("a typo");
+    assert!(error.to_string().contains("did you mean \"mode\"?"), "{error}");
+    let mut fixed = spec.clone();
+    fixed.options.insert("grace".to_owned(), "1s".into());
+    let error = host.prepare_reload(&[fixed], rig.now_ns()).expect_err("not reloadable");
+    assert_eq!(error.option(), Some("grace"));
+    let error = host.prepare_reload(&[], rig.now_ns()).expect_err("one less");
+    assert!(error.to_string().contains("plugin good: a reload cannot remove it"), "{error}");
+    assert!(!rig.trace("good").iter().any(|line| line.starts_with("reload")), "the plugin saw none of these");
+
+    let mut bad = spec.clone();
+    bad.options.insert("mode".to_owned(), "refused".into());
+    host.prepare_reload(&[bad], rig.now_ns()).expect("fits the table");
+    assert!(host.prepare_reload(std::slice::from_ref(&spec), rig.now_ns()).is_err(), "one at a time");
+    let error = finish(&mut host).expect_err("the plugin refuses it");
+    assert!(error.to_string().contains("this mode is refused; the token is (secret)"), "{error}");
+    rig.await_line("good", "reload mode=observe");
+
+    let mut new = spec;
+    new.options.insert("mode".to_owned(), "strict".into());
+    (new.verdict, new.options["token"]) = (VerdictUse::Advise, "hush2".into());
+    host.prepare_reload(&[new], rig.now_ns()).expect("fits the table");
+    finish(&mut host).expect("the plugin takes it");
+    host.commit_reload();
+    assert_eq!(host.status(rig.now_ns())[0].verdict, VerdictUse::Advise);
+    assert!(rig.trace("good").contains(&"reload mode=strict".to_owned()));
+    assert_eq!(host.stop(STOP), Vec::<String>::new());
+}
+
+#[test]
+fn status_tells_figures_and_the_plugins_own_words() {
+    let rig = Rig::new();
+    let mut host = rig.start(vec![rig.spec(rig.build("good", "good.so", &[]))]).expect("it starts");
+    eventually("its status text", || host.status(rig.now_ns())[0].detail.is_some());
+    let status = host.status(rig.now_ns()).remove(0);
+    assert_eq!(status.detail.as_deref(), Some("{\"mood\":\"good\"}"));
+    assert_eq!((status.id.as_str(), status.version.as_str()), ("good", "1.0"));
+    assert_eq!((status.metrics[0].name.as_str(), status.metrics[0].value), ("started_total", 1.0));
+    assert_eq!((status.health, status.errors, status.lost), (Health::Ok, 0, 0));
+    assert!(status.calls >= 4 && status.slowest_call_ns > 0);
+}
+
+#[test]
+fn holders_are_published_only_to_whom_may_read_them() {
+    let rig = Rig::new();
+    let mut spec = rig.spec(rig.build("bad", "bad.so", &["READS_HOLDERS"]));
+    let host = rig.start(vec![spec.clone()]).expect("it starts");
+    assert!(!host.wants_holders());
+    assert_eq!(host.stop(STOP), Vec::<String>::new());
+    spec.grant = vec!["holders".to_owned()];
+    let mut host = rig.start(vec![spec]).expect("it starts");
+    assert!(host.wants_holders());
+    host.publish(&record(1, Body::Tick));
+    assert_eq!(rig.await_line("bad", "holders "), "holders -3");
+    host.set_holders(product(), Some(vec![holder("venus", None), holder("mars", None)].into()));
+    host.publish(&record(2, Body::Tick));
+    assert_eq!(rig.await_line("bad", "holders 0"), "holders 0 n=2 venus mars too_small=-5");
+    host.set_holders(product(), None);
+    host.publish(&record(3, Body::Tick));
+    eventually("it is gone", || rig.trace("bad").iter().filter(|line| *line == "holders -3").count() == 2);
+}
+
+#[test]
+fn two_plugins_are_two_libraries() {
+    let rig = Rig::new();
+    let specs = vec![
+        rig.spec(rig.build("good", "good.so", &[])),
+        rig.spec(rig.build("bad", "bad.so", &[])),
+        rig.spec(rig.build("broken", "broken.so", &[])),
+    ];
+    let mut host = rig.start(specs).expect("three different ones");
+    let ids: Vec<String> = host.status(rig.now_ns()).into_iter().map(|status| status.id).collect();
+    assert_eq!(ids, ["good", "bad", "broken"]);
+    assert_eq!(host.stop(STOP), Vec::<String>::new());
+    let twice = vec![rig.spec(rig.dir.path().join("good.so")), rig.spec(rig.dir.path().join("good.so"))];
+    let error = rig.start(twice).err().expect("one too many");
+    assert_eq!(error.rule(), Rule::Set);
+    rig.await_line("good", "destroy");
+}
+
+#[test]
+fn the_file_rules() {
+    let rig = Rig::new();
+    let library = rig.build("good", "good.so", &[]);
+    let link = rig.dir.path().join("link.so");
+    symlink(&library, &link).expect("linked");
+    refused(&rig, &link, Rule::File, "symbolic link");
+    std::fs::set_permissions(&library, std::fs::Permissions::from_mode(0o775)).expect("mode set");
+    refused(&rig, &library, Rule::File, "chmod go-w");
+    refused(&rig, Path::new("/nowhere/x.so"), Rule::File, "cannot be opened");
+    refused(&rig, Path::new("/etc/hostname"), Rule::Manifest, "no ELF shared library");
+    let error = find(Path::new("x.so"), &["/nowhere".into(), "/etc".into()]).expect_err("not there");
+    assert!(error.to_string().contains("none of /nowhere, /etc"), "{error}");
+    let mut process = rig.spec(link);
+    process.isolation = Isolation::Process;
+    assert_eq!(rig.start(vec![process]).err().map(|error| error.rule()), Some(Rule::Isolation));
+}
+
+#[test]
+fn each_acceptance_rule_refuses_with_its_name() {
+    let rig = Rig::new();
+    let mut built = 0;
+    let good_manifest = r#"MANIFEST="abi=1.0\nid=broken\nversion=1\nwants=\n""#;
+    for (defines, rule, part) in [
+        (vec!["NO_MANIFEST"], Rule::Manifest, "has no manifest"),
+        (vec![r#"MANIFEST="abi=2.0\nid=broken\nversion=1\nwants=\n""#], Rule::Abi, "major 2"),
+        (vec![r#"MANIFEST="abi=1.0\nid=BROKEN\nversion=1\nwants=\n""#], Rule::Manifest, "its id"),
+        (
+            vec![r#"MANIFEST="abi=1.0\nid=other\nversion=1\nwants=\n""#],
+            Rule::Identity,
+            "its manifest \"other\"",
+        ),
+        (vec![good_manifest, "WANTS=SLND_PERM_RAW"], Rule::Identity, "wants \"raw\", of which"),
+        (
+            vec![r#"MANIFEST="abi=1.0\nid=broken\nversion=1\nwants=raw\n""#, "WANTS=SLND_PERM_RAW"],
+            Rule::Permission,
+            "write grant = [\"raw\"]",
+        ),
+        (vec!["UNRESOLVED"], Rule::Load, "7.so: undefined symbol: nowhere_to_be_found"),
+        (vec!["NO_ENTRY"], Rule::Entry, "does not export serialnumberd_plugin_v1"),
+        (vec!["NO_DESCRIPTOR"], Rule::Entry, "returned no descriptor"),
+        (vec!["SIZE=UINT32_MAX"], Rule::StructSize, "says it has 4294967295 bytes"),
+        (vec!["SIZE=sizeof(slnd_plugin)-8"], Rule::StructSize, "set struct_size to sizeof"),
+        (vec!["MAJOR=2"], Rule::Abi, "its descriptor says major 2"),
+        (vec!["LAYOUT=SLND_LAYOUT+1"], Rule::Layout, "without packing flags"),
+        (vec!["ON_EVENTS=NULL"], Rule::Slots, "does not set on_events"),
+        (vec!["N_OPTIONS=1"], Rule::Options, "the type 99 is unknown"),
+        (vec!["N_OPTIONS=UINT32_MAX"], Rule::Options, "its options table is none"),
+        (vec!["N_OPTIONS=1", "STRIDE=4"], Rule::Options, "its options table is none"),
+        (vec!["ID=NULL"], Rule::Identity, "its descriptor's id is NULL"),
+        (vec!["CREATE_FAILS"], Rule::LifeCycle, "its create failed: there is no\\u{a}such device"),
+        (vec!["START_FAILS"], Rule::LifeCycle, "its start panicked: xxx"),
+    ] {
+        built += 1;
+        let library = rig.build("broken", &format!("{built}.so"), &defines);
+        refused(&rig, &library, rule, part);
+    }
+    assert_eq!(rig.trace("broken"), ["create", "create", "destroy"], "code ran in the last two only");
+}
+
+#[test]
+fn what_is_known_without_starting() {
+    let rig = Rig::new();
+    let library = rig.build("good", "good.so", &[]);
+    let read = manifest(&library).expect("a manifest");
+    assert_eq!((read.id.as_str(), read.abi), ("good", (1, 0)));
+    let description = describe(&library).expect("a description");
+    assert_eq!(description.name, "Good");
+    assert_eq!(
+        description.events,
+        ["announcement", "duplicate", "resolved", "state", "query", "tick", "lost"]
+    );
+    assert_eq!(description.options[0].choices, ["observe", "strict", "refused"]);
+    let mut spec = rig.spec(library);
+    assert_eq!(check(&spec), Ok(()));
+    spec.options = "grace = \"soon\"".parse().expect("toml");
+    assert_eq!(check(&spec).expect_err("no duration").option(), Some("grace"));
+    assert!(rig.trace("good").is_empty(), "no instance was made");
+}
+
+#[test]
+fn loading_one_file_after_another_never_mixes_them_up() {
+    // glibc would return the first library, were its descriptor's number used again for the second.
+    let rig = Rig::new();
+    for (source, name) in [("good", "Good"), ("bad", "Bad"), ("sink", "Sink"), ("good", "Good")] {
+        let library = rig.build(source, &format!("{source}.so"), &[]);
+        assert_eq!(describe(&library).expect("a description").name, name);
+    }
+}
+
+#[test]
+fn options_that_do_not_fit_stop_the_start() {
+    let rig = Rig::new();
+    let mut spec = rig.spec(rig.build("good", "good.so", &[]));
+    spec.options = "mode = \"strikt\"".parse().expect("toml");
+    let error = rig.start(vec![spec]).err().expect("no such mode");
+    assert_eq!((error.rule(), error.option()), (Rule::Options, Some("mode")));
+    assert!(error.to_string().contains("did you mean \"strict\"?"), "{error}");
+}
