@@ -9,7 +9,7 @@ use signal_hook::{flag, low_level::pipe};
 
 use crate::config::Config;
 use crate::event_loop::{Agent, Setup, Wake};
-use crate::memory;
+use crate::memory::Code;
 
 /// Runs an agent until it is stopped: SIGTERM and SIGINT say goodbye and end it, SIGHUP reads the configuration
 /// again.
@@ -19,8 +19,10 @@ use crate::memory;
 pub fn run(config: Config) -> Result<(), String> {
     let mut agent = Agent::start(Setup { config, control: true, records: false })?;
     listen_to_signals(&agent.wake()).map_err(|e| format!("signals cannot be received: {e}"))?;
-    memory::give_back_start_up_code();
-    agent.run().map_err(|e| format!("the kernel refuses to poll: {e}"))?;
+    let mut code = Code::mapped();
+    agent
+        .run(|now, sleep| code.before_sleep(now, sleep))
+        .map_err(|e| format!("the kernel refuses to poll: {e}"))?;
     log::info!("stopping");
     agent.shut_down();
     Ok(())

@@ -1,25 +1,56 @@
-//! Gives back, once the agent runs, the code that only its start needed.
+//! Gives back code that an idle agent does not use.
 //!
-//! Most of an idle daemon's resident memory is code: command line, TOML, Argon2, loading plugins, mapped in steps
-//! of 64 KiB by the kernel's fault-around.  It is clean and stays in the page cache; what is still needed comes
-//! back with its next use.  This belongs to the program: an embedding one's memory is not the agent's to manage.
+//! Most of an idle daemon's resident memory is code that ran once: command line, TOML, Argon2, loading plugins,
+//! mapped in steps of 64 KiB by the kernel's fault-around.  It is clean and stays in the page cache; what is used
+//! again is mapped again.  This belongs to the program: an embedding one's memory is not the agent's to manage.
 
 #![allow(
     unsafe_code,
-    reason = "madvise(2) has no safe form; one block, on mappings that the kernel just listed"
+    reason = "madvise(2) has no safe form; one block, on mappings that the kernel has listed"
 )]
 
 use std::fs;
+use std::time::Duration;
 
-/// Unmaps the resident pages of all code; the kernel maps those again that are still used.  Only a hint: where it
-/// fails nothing is lost but some kilobytes.
-pub fn give_back_start_up_code() {
-    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    for (start, len) in maps.lines().filter_map(code_of_a_file) {
-        // SAFETY: the range is a whole private mapping of a file without write permission, so its pages are
-        // clean copies of that file, and MADV_DONTNEED only makes the next access read them again.
-        unsafe { libc::madvise(start as *mut libc::c_void, len, libc::MADV_DONTNEED) };
+use serialnumberd_core::Mono;
+
+/// A shorter sleep is not worth mapping the loop's own code again.
+const SLEEP: Duration = Duration::from_secs(1);
+/// Giving back and mapping again takes some 50 us; so often, that is nothing even on a busy network.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The code of this process.
+#[derive(Debug, Default)]
+pub struct Code {
+    /// Address and length of every mapping; plugins are loaded at the start and never unloaded.
+    mappings: Vec<(usize, usize)>,
+    given_back: Option<Mono>,
+}
+
+impl Code {
+    /// All code that is mapped now.
+    #[must_use]
+    pub fn mapped() -> Code {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        Code { mappings: maps.lines().filter_map(code_of_a_file).collect(), given_back: None }
     }
+
+    /// Gives back all resident pages before a long sleep.
+    pub fn before_sleep(&mut self, now: Mono, sleep: Option<Duration>) {
+        let long = sleep.is_none_or(|d| d >= SLEEP);
+        if long && self.given_back.is_none_or(|at| now.since(at) >= EVERY) {
+            self.given_back = Some(now);
+            self.mappings.iter().for_each(|(start, len)| give_back(*start, *len));
+        }
+    }
+}
+
+/// Unmaps the resident pages of a mapping; where the kernel refuses, nothing is lost but some kilobytes.
+fn give_back(start: usize, len: usize) {
+    // SAFETY: the range is a whole private mapping of a file without write permission, which is never unmapped
+    // (plugins are RTLD_NODELETE), so its pages are clean copies of that file, and MADV_DONTNEED only makes
+    // the next access read them again.
+    unsafe { libc::madvise(start as *mut libc::c_void, len, libc::MADV_DONTNEED) };
 }
 
 /// Address and length of a mapping in a line of /proc/PID/maps, if it is executable code of a file.
@@ -48,7 +79,9 @@ mod tests {
 
     #[test]
     fn the_program_goes_on_afterwards() {
-        give_back_start_up_code();
+        let mut code = Code::mapped();
+        assert!(code.mappings.len() >= 2, "this program and its C library at least: {:?}", code.mappings);
+        code.before_sleep(Mono(0), None);
         assert_eq!((1..=10).map(|n| n * n).sum::<u32>(), 385);
     }
 }

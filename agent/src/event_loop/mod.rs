@@ -169,13 +169,15 @@ impl Agent {
         Ok(self.outcome())
     }
 
-    /// A loop of its own, until a stop is asked for.
+    /// A loop of its own, until a stop is asked for.  `before_sleep` is told the time and how long the loop is about
+    /// to wait at most.
     ///
     /// # Errors
     /// If the kernel refuses to poll.
-    pub fn run(&mut self) -> io::Result<()> {
+    pub fn run(&mut self, mut before_sleep: impl FnMut(Mono, Option<Duration>)) -> io::Result<()> {
         loop {
             let timeout = self.timeout();
+            before_sleep(self.now.boot, timeout);
             self.wait(timeout)?;
             self.turn(turn::DATAGRAMS_PER_TURN);
             if self.outcome() == Dispatched::Stopping {
