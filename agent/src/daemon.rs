@@ -9,6 +9,7 @@ use signal_hook::{flag, low_level::pipe};
 
 use crate::config::Config;
 use crate::event_loop::{Agent, Setup, Wake};
+use crate::memory;
 
 /// Runs an agent until it is stopped: SIGTERM and SIGINT say goodbye and end it, SIGHUP reads the configuration
 /// again.
@@ -18,6 +19,7 @@ use crate::event_loop::{Agent, Setup, Wake};
 pub fn run(config: Config) -> Result<(), String> {
     let mut agent = Agent::start(Setup { config, control: true, records: false })?;
     listen_to_signals(&agent.wake()).map_err(|e| format!("signals cannot be received: {e}"))?;
+    memory::give_back_start_up_code();
     agent.run().map_err(|e| format!("the kernel refuses to poll: {e}"))?;
     log::info!("stopping");
     agent.shut_down();

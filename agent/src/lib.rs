@@ -29,6 +29,7 @@ pub mod demo;
 pub mod event_loop;
 pub mod identity;
 pub mod logging;
+pub mod memory;
 pub mod paths;
 pub mod plugin;
 pub mod record;

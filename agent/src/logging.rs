@@ -6,10 +6,10 @@ use log::{Level, LevelFilter};
 
 /// Starts logging; a second call changes nothing.
 ///
-/// When `JOURNAL_STREAM` is set, stderr leads to the journal, which takes the priority from a `<N>` before each
-/// line (sd-daemon(3)) and stamps the time itself.
+/// Where stderr leads to the journal, that takes the priority from a `<N>` before each line (sd-daemon(3)) and
+/// stamps the time itself.
 pub fn start() {
-    let to_journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let to_journal = is_journal();
     let started = env_logger::Builder::new()
         .filter_level(LevelFilter::Info)
         .parse_default_env()
@@ -23,10 +23,29 @@ pub fn start() {
     }
 }
 
-/// What is written for one message: each line of it with its priority, and no other control characters, since
-/// a message may quote a stranger.
+/// Writes why a command failed, whatever `RUST_LOG` says: for every line the program's name or, to the journal,
+/// its priority.
+pub fn failure(sentence: &str) {
+    let head = if is_journal() { priority(Level::Error) } else { "serialnumberd: " };
+    // Not eprintln, which panics where stderr is closed.
+    let _ = std::io::stderr().write_all(lines(head, sentence).as_bytes());
+}
+
+/// Whether stderr leads to the journal: `JOURNAL_STREAM` has its device and inode (systemd.exec(5)), and a child
+/// may inherit the variable and not the stream.
+fn is_journal() -> bool {
+    let named = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+    nix::sys::stat::fstat(std::io::stderr())
+        .is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
+/// What is written for one message: each line of it with its priority, and no control characters, since a
+/// message may quote a stranger.
 fn line(to_journal: bool, level: Level, message: &str) -> String {
-    let head = if to_journal { priority(level) } else { word(level) };
+    lines(if to_journal { priority(level) } else { word(level) }, message)
+}
+
+fn lines(head: &str, message: &str) -> String {
     let mut text = String::new();
     for part in message.split('\n') {
         text.push_str(head);

@@ -14,7 +14,7 @@ Examples:
   serialnumberd demo                              see it work, without root and without files
   serialnumberd config init > serialnumberd.toml  a commented configuration to start from
   serialnumberd run -c serialnumberd.toml         the agent, in the foreground
-  serialnumberd check xsvr && start-my-server     may the licensed software run?
+  serialnumberd check xsvr --wait                 may the licensed software run?
   serialnumberd explain xsvr                      who holds this license too, and what to do
 
 Exit codes:
@@ -99,7 +99,7 @@ pub(super) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ControlArgs {
-    /// The agent's control socket [default: the one in /run, then in $XDG_RUNTIME_DIR]
+    /// The agent's control socket [default: in /run, then $XDG_RUNTIME_DIR]
     #[arg(long, value_name = "PATH")]
     pub(super) control: Option<PathBuf>,
 }
@@ -119,8 +119,8 @@ Exit codes:
   0  ALLOW   3  WARN   4  LIMIT   5  DENY   6  still probing   1  no agent or a failure   2  usage
 
 Examples:
-  serialnumberd check xsvr --wait --quiet || exit 1
-  serialnumberd check xsvr; case $? in 0|3) start;; 4) start --read-only;; *) exit 1;; esac";
+  serialnumberd check xsvr --wait
+  serialnumberd check xsvr -q; case $? in 0|3) start;; 4) start --read-only;; *) exit 1;; esac";
 
 #[derive(Debug, Args)]
 #[command(after_help = CHECK_EXAMPLES)]
@@ -213,7 +213,7 @@ pub(super) struct PluginListArgs {
     /// Search here first; may be repeated
     #[arg(long, value_name = "DIR")]
     pub(super) plugin_dir: Vec<PathBuf>,
-    /// Search also in the plugin_dir of this configuration [default: the system's plugin_dir]
+    /// Search in the plugin_dir of this configuration, not in the system's
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 }

@@ -53,19 +53,19 @@ fn copy(claim: &ClaimStatus) -> Vec<String> {
         some => (some, true),
     };
     let here = claim.holders.iter().any(|h| h.is_self && h.over);
-    let over = match (here, named) {
-        (true, true) => format!("this host or {over}"),
-        (true, false) => "this host".to_owned(),
-        (false, _) => over,
+    let (over, there) = match (here, named) {
+        (true, true) => (format!("this host or {over}"), "there"),
+        (true, false) => ("this host".to_owned(), "here"),
+        (false, _) => (over, "there"),
     };
     let product = &claim.product;
     vec![
         format!(
-            "Give {over} a serial of its own: put it into the serial file there and run `serialnumberd reload`."
+            "Give {over} a serial of its own: put it into the serial file {there} and run `serialnumberd reload`."
         ),
         format!(
-            "Or stop the agent and the licensed software there (`serialnumberd stop`): its goodbye frees the seat at \
-             once. A host that just vanishes is forgotten after three of its intervals."
+            "Or stop the agent and the licensed software {there} (`serialnumberd stop`): its goodbye frees the seat \
+             at once. A host that just vanishes is forgotten after three of its intervals."
         ),
         format!(
             "Or, if the license of {product} covers more hosts than {}, set `seats` to what it says, on every host.",

@@ -1,9 +1,10 @@
 //! Where a command writes, and how it ends.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use super::text::Palette;
+use crate::logging;
 
 /// Exit code of a failure; usage errors are clap's 2, and a verdict's are in [`super::check`].
 pub(super) const FAILURE: u8 = 1;
@@ -41,10 +42,7 @@ pub(super) fn exit_code(ending: Ending) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(Failure::Unread) => ExitCode::SUCCESS,
         Err(Failure::Sentence(sentence)) => {
-            // Not eprintln, which panics where stderr is closed.
-            for line in sentence.lines() {
-                let _ = writeln!(io::stderr(), "serialnumberd: {line}");
-            }
+            logging::failure(&sentence);
             ExitCode::from(FAILURE)
         }
     }

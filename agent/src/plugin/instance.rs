@@ -146,7 +146,9 @@ impl Instance {
         let decide =
             record.decide_until_ns.is_some() && self.decides() && view::claim_of(&record.body).is_some();
         let queued = self.outbox.offer(record, decide);
-        self.shared.has_untold.store(self.outbox.has_untold(), Ordering::Release);
+        if self.outbox.has_untold() != self.shared.has_untold.load(Ordering::Relaxed) {
+            self.shared.has_untold.store(self.outbox.has_untold(), Ordering::Release);
+        }
         // After a loss too: the worker may have drained the queue and rested before it could see the flag.
         self.worker.unpark();
         decide && queued

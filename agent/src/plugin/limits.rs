@@ -32,6 +32,10 @@ pub(super) const QUEUE_RESERVED: usize = 64;
 pub(super) const BATCH_DEFAULT: u32 = 32;
 /// Greatest batch: 256 KiB of decisions.
 pub(super) const BATCH_MAX: u32 = 256;
+/// How long a worker that has done its work looks away before it parks.  To wake a parked thread is a system
+/// call of the loop's; of a burst only the first event then costs one, and the others make a batch.  Far below
+/// the 50 ms that a verdict is awaited.
+pub(super) const LINGER: Duration = Duration::from_micros(200);
 /// Messages of one plugin to the loop that may wait; beyond it `decide` and `announce` say "again".
 pub(super) const MESSAGES: usize = 256;
 /// Messages of one plugin that the loop takes in one turn, so that none can keep it from the network.

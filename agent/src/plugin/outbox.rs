@@ -88,13 +88,18 @@ impl Outbox {
         let is_urgent = matches!(kind, SLND_EV_DUPLICATE | SLND_EV_RESOLVED | SLND_EV_STATE);
         let reserved = if is_urgent { 0 } else { QUEUE_RESERVED };
         let needed = 1 + usize::from(self.untold.is_some());
-        if self.ring.slots() < needed + reserved || !self.settle() {
+        if !self.has_room(needed + reserved) || !self.settle() {
             self.drop_newest(record);
             return false;
         }
         let queued = self.push(Item::Event { record: Arc::clone(record), decide });
         debug_assert!(queued, "room was seen, and only this end takes it");
         queued
+    }
+
+    /// Looks at what the plugin's thread wrote only if the room last seen there does not suffice.
+    fn has_room(&self, slots: usize) -> bool {
+        self.ring.cached_slots() >= slots || self.ring.slots() >= slots
     }
 
     /// Counts a record that the plugin will not get.

@@ -16,7 +16,7 @@ use super::batch::Batch;
 use super::begin::{Job, begin};
 use super::calls::{CallError, Calls};
 use super::context::Context;
-use super::limits::{STATUS_EVERY, STATUS_MAX};
+use super::limits::{LINGER, STATUS_EVERY, STATUS_MAX};
 use super::options::Settings;
 use super::outbox::Item;
 use super::shared::{Command, End, Message};
@@ -96,10 +96,16 @@ impl Worker {
     }
 
     fn work(&mut self) {
+        let mut is_rested = true;
         while self.context.shared.stop_by_ns().is_none() && !self.is_quarantined {
             let worked = [self.obey(), self.tick(), self.handle_events()];
-            if !worked.contains(&true) {
+            if worked.contains(&true) {
+                is_rested = false;
+            } else if is_rested {
                 self.rest();
+            } else {
+                thread::sleep(LINGER);
+                is_rested = true;
             }
         }
     }
