@@ -197,12 +197,8 @@ impl Agent {
 
     /// Waits until the claim of `xsvr` is in `state`; gives how long that took.
     pub fn reaches(&self, state: &str, bound: Duration) -> Duration {
-        let mut last = String::new();
-        let (_, took) = within(bound, &format!("{state}: {:?}", self.dir), || {
-            self.status().state("xsvr").clone_into(&mut last);
-            (last == state).then_some(())
-        });
-        took
+        let reached = || (self.status().state("xsvr") == state).then_some(());
+        within(bound, &format!("{state}: {:?}", self.dir), reached).1
     }
 
     /// Waits until the verdict on `xsvr` has this exit code; gives the reason.
@@ -249,7 +245,7 @@ impl Agent {
         line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number of KiB")
     }
 
-    /// Follows its events from now on.
+    /// Follows its events from now on; `interval` must be short.
     pub fn watch(&self) -> Events {
         let mut client = command(binary());
         client.args(["watch", "--json", "--control"]).arg(control(&self.dir));
@@ -264,6 +260,8 @@ impl Agent {
                 }
             }
         });
+        // The beat of every interval shows that the agent has begun to tell.
+        receive.recv_timeout(UP).expect("a first event");
         Events { child, receive }
     }
 }

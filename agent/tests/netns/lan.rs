@@ -2,7 +2,8 @@
 
 use tempfile::TempDir;
 
-use crate::namespace::Namespace;
+use crate::clock::{s, within};
+use crate::namespace::{Namespace, command};
 
 /// Which addresses the hosts of a LAN have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,13 @@ impl Lan {
             host.ns.ip(&format!("addr add {address} brd + dev {nic}"));
         }
         host.ns.ip(&format!("link set {nic} up"));
+        // A switch forwards only once both ends have found each other.
+        within(s(2), "the bridge forwards", || {
+            let mut ip = command("ip");
+            ip.args(["-d", "-o", "link", "show", "dev", &port]);
+            let shown = String::from_utf8_lossy(&self.switch.output(ip).stdout).into_owned();
+            shown.contains("state forwarding").then_some(())
+        });
     }
 
     /// Removes an interface of a host: the cable and the card.
@@ -88,9 +96,9 @@ fn hosts_of_a_lan_hear_each_others_broadcasts_and_nothing_is_left() {
     let path = lan.hosts[1].ns.path();
     let (a, b) = (Tap::new(&lan.hosts[0]), Tap::new(&lan.hosts[1]));
     a.send(b"hello", BROADCAST);
-    assert_eq!(b.next(std::time::Duration::from_secs(1)).as_deref(), Some(&b"hello"[..]));
+    assert_eq!(b.next(s(1)).as_deref(), Some(&b"hello"[..]));
     a.send(b"group", a.group());
-    assert_eq!(b.next(std::time::Duration::from_secs(1)).as_deref(), Some(&b"group"[..]));
+    assert_eq!(b.next(s(1)).as_deref(), Some(&b"group"[..]));
     drop((a, b, lan));
     assert!(!std::path::Path::new(&path).exists(), "{path} is still there");
 }
@@ -102,17 +110,22 @@ fn a_lan_is_gone_after_a_panic_too() {
         let lan = Lan::new(1);
         send.send(lan.hosts[0].ns.path()).expect("sent");
         let sleeper = {
-            let mut command = crate::namespace::command("sleep");
+            let mut command = command("sleep");
             command.arg("1000");
             lan.hosts[0].ns.spawn(command)
         };
+        // From here on it has asked to die with its namespace.
+        let name = format!("/proc/{}/comm", sleeper.id());
+        within(s(2), "it sleeps", || {
+            std::fs::read_to_string(&name).is_ok_and(|n| n.trim() == "sleep").then_some(())
+        });
         send.send(format!("/proc/{}/comm", sleeper.id())).expect("sent");
         panic!("as a failing test does");
     })
     .join();
     assert!(panicked.is_err());
     for path in receive {
-        crate::clock::within(std::time::Duration::from_secs(2), &format!("{path} is gone or dead"), || {
+        within(s(2), &format!("{path} is gone or dead"), || {
             // The child stays as a zombie: nobody waits for it here; dead it is.
             let dead =
                 std::fs::read_to_string(path.replace("comm", "stat")).is_ok_and(|s| s.contains(") Z "));

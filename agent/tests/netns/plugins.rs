@@ -34,26 +34,32 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn an_example_is_told_of_everything_that_it_asked_for() {
-    let lan = Lan::new(2);
+fn each_example_is_told_of_everything_that_it_asked_for() {
+    let lan = Lan::new(3);
+    let config = Config::new().license("xsvr", SERIAL, "seats = 2");
+    let tell = |n: usize, plugin: &Path| {
+        let mut program = command(binary());
+        // They tell of a tick only to who debugs them.
+        program.env("RUST_LOG", "debug");
+        let agent = lan.hosts[n].launch("agent", &config.clone().plugin(text(plugin), ""), program);
+        within(s(5), "the agent answers", || agent.try_status());
+        agent.reaches("clear", s(4));
+        agent
+    };
     let [c, rust] = examples(lan.hosts[0].dir.path());
-    let config = Config::xsvr().plugin(text(&c.1), "").plugin(text(&rust.1), "");
-    let mut program = command(binary());
-    // They tell of a tick only to who debugs them.
-    program.env("RUST_LOG", "debug");
-    let a = lan.hosts[0].launch("agent", &config, program);
-    within(s(5), "the agent answers", || a.try_status());
-    a.reaches("clear", s(4));
-    let mut b = lan.hosts[1].agent(&Config::xsvr());
-    a.reaches("duplicate", s(9));
-    b.stop(s(3));
-    a.reaches("clear", s(2));
-    for (id, _) in [&c, &rust] {
-        for kind in ["announcement xsvr", "duplicate xsvr", "resolved xsvr", "state xsvr", "tick"] {
-            let says = |line: &str| line.contains(id) && line.contains(kind);
-            within(s(3), &format!("{id} logs {kind}"), || a.log().lines().any(says).then_some(()));
+    let told = [(c.0, tell(0, &c.1)), (rust.0, tell(1, &rust.1))];
+    let mut third = lan.hosts[2].agent(&config);
+    for (_, agent) in &told {
+        agent.reaches("duplicate", s(9));
+    }
+    third.stop(s(3));
+    for (id, agent) in &told {
+        agent.reaches("clear", s(2));
+        for line in ["announcement xsvr", "duplicate xsvr", "resolved xsvr", "state xsvr", "tick"] {
+            let what = format!("{id} logs {line}");
+            within(s(3), &what, || agent.log().contains(line).then_some(()));
         }
-        let plugin = a.status().plugin(id).clone();
+        let plugin = agent.status().plugin(id).clone();
         assert!(plugin["delivered"].as_u64() > Some(5), "{plugin}");
         assert_eq!((&plugin["lost"], &plugin["health"]), (&0.into(), &"ok".into()), "{plugin}");
     }
