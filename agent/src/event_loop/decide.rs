@@ -29,6 +29,7 @@ impl Agent {
     }
 
     fn take_event(&mut self, event: Event) {
+        self.unsettled = true;
         let touched = claim_of(&event);
         match event {
             Event::State { product, claim, old, new, coverage, verdict_void } => {
@@ -87,6 +88,7 @@ impl Agent {
     /// Does what plugins want.
     pub(super) fn take_actions(&mut self) {
         while let Some(action) = self.plugins.poll_action() {
+            self.unsettled = true;
             match action {
                 Action::Decided { plugin, claim, decision, answers } => {
                     if let Some(held) = self.held.get_mut(&claim) {
@@ -117,6 +119,10 @@ impl Agent {
 
     /// Works out the verdicts; one that changed is a record of its own.
     pub(super) fn settle_verdicts(&mut self) {
+        let late = |h: &super::Held| h.verdict.deadline().is_some_and(|at| at <= self.now.boot);
+        if !std::mem::take(&mut self.unsettled) && !self.held.values().any(late) {
+            return;
+        }
         let counted: BTreeSet<usize> =
             self.plugins.deciders(self.now.boot.0).filter(|d| d.counts).map(|d| d.plugin).collect();
         for place in 0..self.held.len() {

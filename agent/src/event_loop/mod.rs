@@ -76,6 +76,8 @@ pub struct Agent {
     beats: u64,
     state: StateDir,
     held: BTreeMap<ClaimId, Held>,
+    /// Something happened that a verdict may depend on.
+    unsettled: bool,
     plugins: PluginHost,
     control: Option<Server>,
     checks: Vec<requests::PendingCheck>,

@@ -91,6 +91,8 @@ impl Agent {
 
     fn commit(&mut self, reloading: Reloading) {
         let Reloading { config, keys, asker } = reloading;
+        // on_policy_failure, the worth of verdicts, a role: all may change what is in force.
+        self.unsettled = true;
         let old = std::mem::replace(&mut self.setup.config, config);
         let agent = &self.setup.config.agent;
         self.engine.configure(settings(agent));

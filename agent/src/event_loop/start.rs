@@ -72,6 +72,7 @@ impl Agent {
             beats: 0,
             state,
             held: BTreeMap::new(),
+            unsettled: true,
             plugins,
             control,
             checks: Vec::new(),
