@@ -231,7 +231,7 @@ fn a_missing_plugin_is_told_at_its_line_with_all_places() {
 }
 
 #[test]
-fn a_directory_without_plugins_is_told() {
+fn a_file_that_is_no_plugin_is_told() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("libx.so"), "no plugin").unwrap();
     let output = program().args(["plugin", "list", "--plugin-dir"]).arg(dir.path()).output().unwrap();

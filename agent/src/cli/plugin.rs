@@ -30,11 +30,11 @@ fn directories(args: &PluginListArgs, environment: &Environment) -> Result<Vec<P
 }
 
 /// A file that calls itself a library, and what its manifest says.
-struct Found {
-    path: PathBuf,
-    manifest: Result<Manifest, PluginError>,
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    pub(super) manifest: Result<Manifest, PluginError>,
     /// An earlier directory has a file of the same name.
-    hidden: bool,
+    pub(super) hidden: bool,
 }
 
 fn list(args: &PluginListArgs, environment: &Environment) -> Ending {
@@ -64,7 +64,7 @@ fn libraries(directory: &Path) -> Vec<PathBuf> {
     all
 }
 
-fn render_list(palette: Palette, directories: &[PathBuf], found: &[Found]) -> String {
+pub(super) fn render_list(palette: Palette, directories: &[PathBuf], found: &[Found]) -> String {
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     for entry in found {
         let path = entry.path.display().to_string();
@@ -111,7 +111,7 @@ fn info(args: &PluginInfoArgs, environment: &Environment) -> Ending {
     Ok(0)
 }
 
-fn render_info(palette: Palette, d: &Description) -> String {
+pub(super) fn render_info(palette: Palette, d: &Description) -> String {
     let m = &d.manifest;
     let title = format!("{} {}", m.id, m.version);
     let mut text = format!("{}: {}\n", palette.paint(Tone::Strong, &clean(&title)), clean(&d.name));

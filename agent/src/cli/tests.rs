@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::text::Palette;
-use super::{explain, status};
+use super::{explain, plugin, status};
+use crate::plugin::{Description, Manifest, OptionKind, OptionSpec, Permissions};
 use crate::status::{
     AgentStatus, ClaimStatus, ConflictStatus, Counters, CoverageStatus, EvidencePair, HolderStatus,
     InterfaceStatus, NextStep, Opinion, PluginStatus, Status,
@@ -287,4 +288,75 @@ fn colors_do_not_move_columns() {
 #[test]
 fn an_empty_agent_is_told_without_nonsense() {
     golden("status-empty.txt", &status::render(Palette::default(), &Status::default()));
+}
+
+fn manifest(path: &str) -> Manifest {
+    Manifest {
+        path: path.into(),
+        abi: (1, 0),
+        id: "gate".to_owned(),
+        version: "2.1".to_owned(),
+        wants: Permissions::from_names(["verdict"]).unwrap(),
+    }
+}
+
+fn option(name: &str, kind: OptionKind) -> OptionSpec {
+    OptionSpec {
+        name: name.to_owned(),
+        kind,
+        default: None,
+        help: String::new(),
+        required: false,
+        secret: false,
+        reloadable: true,
+        range: None,
+        choices: Vec::new(),
+        unit: None,
+    }
+}
+
+#[test]
+fn a_plugin_is_described_with_what_to_write_into_the_configuration() {
+    let options = vec![
+        OptionSpec {
+            default: Some("soft".to_owned()),
+            choices: vec!["soft".to_owned(), "hard".to_owned()],
+            help: "How it closes.".to_owned(),
+            ..option("mode", OptionKind::Enum)
+        },
+        OptionSpec { secret: true, required: true, reloadable: false, ..option("token", OptionKind::String) },
+        OptionSpec {
+            default: Some("3".to_owned()),
+            range: Some((1, 9)),
+            unit: Some("tries".to_owned()),
+            ..option("tries", OptionKind::Int)
+        },
+        OptionSpec { range: Some((0, 60_000_000_000)), ..option("delay", OptionKind::Duration) },
+    ];
+    let description = Description {
+        manifest: manifest("/opt/plugins/libgate.so"),
+        name: "The gate".to_owned(),
+        description: "Closes a gate.".to_owned(),
+        vendor: String::new(),
+        url: "https://example.org/gate".to_owned(),
+        wants_if_granted: Permissions::from_names(["raw"]).unwrap(),
+        events: vec!["duplicate", "lost"],
+        options,
+    };
+    golden("plugin-info.txt", &plugin::render_info(Palette::default(), &description));
+}
+
+#[test]
+fn plugins_are_listed_with_those_that_are_hidden() {
+    let found =
+        |path: &str, hidden| plugin::Found { path: path.into(), manifest: Ok(manifest(path)), hidden };
+    let all = [found("/a/libgate.so", false), found("/b/libgate.so", true)];
+    let text = plugin::render_list(Palette::default(), &["/a".into(), "/b".into()], &all);
+    assert_eq!(
+        text,
+        "gate  2.1  ABI 1.0  wants verdict  /a/libgate.so\n\
+         gate  2.1  ABI 1.0  wants verdict  /b/libgate.so (hidden by an earlier one)\n"
+    );
+    let none = plugin::render_list(Palette::default(), &["/a".into()], &[]);
+    assert_eq!(none, "no plugin in /a\n");
 }

@@ -40,6 +40,25 @@ impl Config {
         read(Document::new(Some(path), text, others_can_read), Some(path), profile, environment)
     }
 
+    /// Reads this configuration's file again, with the same profile and `--plugin-dir`.
+    ///
+    /// # Errors
+    /// Every mistake; or that there is no file; or which keys changed that need a restart.
+    pub fn read_again(&self, environment: &Environment) -> Result<Config, ConfigError> {
+        let fail = |text| ConfigError::from(Problem::of_file(self.path.as_deref(), text));
+        let Some(path) = &self.path else {
+            return Err(fail(
+                "there is no file to read again: this agent was started with --product".to_owned(),
+            ));
+        };
+        let new = Config::load(path, self.profile, environment)?;
+        let new = Config { plugin_dirs: self.plugin_dirs.clone(), ..new };
+        match self.restart_needed(&new).as_slice() {
+            [] => Ok(new),
+            keys => Err(fail(format!("a change of {} needs a restart of the agent", keys.join(" and of ")))),
+        }
+    }
+
     /// Checks a configuration's text; relative paths count from the working directory.
     ///
     /// # Errors

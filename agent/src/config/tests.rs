@@ -318,3 +318,25 @@ fn one_license_without_a_file() {
     assert_eq!((config.licenses.len(), config.plugins.len()), (1, 0));
     assert_eq!(config.agent.interval, Duration::from_secs(300));
 }
+
+#[test]
+fn reading_again_keeps_the_command_line_and_refuses_what_needs_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.toml");
+    let write = |agent: &str| {
+        fs::write(&path, format!("[agent]\n{agent}\n{LICENSE}")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    let environment = Environment::default();
+    write("");
+    let config = Config::load(&path, Profile::System, &environment).unwrap();
+    let config = Config { plugin_dirs: vec!["/p".into()], ..config };
+    write("interval = \"1m\"");
+    let again = config.read_again(&environment).unwrap();
+    assert_eq!((again.agent.interval.as_secs(), &again.plugin_dirs), (60, &config.plugin_dirs));
+    write("port = 7");
+    let refused = config.read_again(&environment).unwrap_err().to_string();
+    assert!(refused.ends_with(": a change of [agent] port needs a restart of the agent"), "{refused}");
+    let fileless = Config { path: None, ..config };
+    assert!(fileless.read_again(&environment).unwrap_err().to_string().contains("--product"));
+}
