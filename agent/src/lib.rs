@@ -30,6 +30,7 @@ pub mod event_loop;
 pub mod identity;
 pub mod logging;
 pub mod memory;
+mod nearest;
 pub mod paths;
 pub mod plugin;
 pub mod record;

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::nearest::nearest;
 use super::problem::{ConfigError, Problem};
+use crate::nearest::nearest;
 
 /// A file's text and the problems found in it so far.
 pub(super) struct Document<'a> {

@@ -7,7 +7,6 @@ mod agent;
 mod document;
 mod license;
 mod load;
-mod nearest;
 mod plugin;
 mod problem;
 mod reload;
@@ -22,7 +21,6 @@ use std::time::Duration;
 
 use serialnumberd_core::Product;
 
-pub use nearest::nearest;
 pub use problem::{ConfigError, Problem};
 pub use serial::SerialText;
 pub use serialnumberd_core::Legacy;

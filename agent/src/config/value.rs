@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::nearest::nearest;
+use crate::nearest::nearest;
 
 fn wanted(what: &str, found: &DeValue<'_>) -> String {
     let found = match found {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use serialnumberd_core::{ClaimId, ClaimKeys};
 
 use super::requests::Asker;
-use super::start::{core_license, derive, settings};
+use super::start::{core_license, derive, settings, with_place};
 use super::{Agent, os_entropy};
 use crate::config::{Config, LicenseConfig};
 use crate::control::Access;
@@ -40,24 +40,11 @@ impl Agent {
         if self.reloading.is_some() {
             return Err("a reload is under way already; try again in a few seconds".to_owned());
         }
-        let old = &self.setup.config;
-        let path = old
-            .path
-            .as_ref()
-            .ok_or("there is no configuration file: this agent was started with --product")?;
         let config =
-            Config::load(path, old.profile, &Environment::of_this_process()).map_err(|e| e.to_string())?;
-        let restart = old.restart_needed(&config);
-        if !restart.is_empty() {
-            return Err(format!(
-                "{}: a change of {} needs a restart",
-                path.display(),
-                restart.join(" and of ")
-            ));
-        }
+            self.setup.config.read_again(&Environment::of_this_process()).map_err(|e| e.to_string())?;
         let keys = config.licenses.iter().map(|l| self.keys_of(l)).collect::<Result<_, _>>()?;
         let specs = config.plugin_specs().map_err(|e| e.to_string())?;
-        self.plugins.prepare_reload(&specs, self.now.boot.0).map_err(|e| e.to_string())?;
+        self.plugins.prepare_reload(&specs, self.now.boot.0).map_err(|e| with_place(&config, &e))?;
         Ok(Reloading { config, keys, asker })
     }
 
@@ -85,7 +72,7 @@ impl Agent {
                 self.plugins.commit_reload();
                 self.commit(reloading);
             }
-            Err(error) => self.reload_failed(reloading.asker, error.to_string()),
+            Err(error) => self.reload_failed(reloading.asker, with_place(&reloading.config, &error)),
         }
     }
 

@@ -12,11 +12,11 @@ use serialnumberd_core::{ClaimKeys, Engine, Identity, License, Serial, Settings,
 
 use super::{Agent, Held, Setup, Wake, host_info, os_entropy};
 use crate::clock;
-use crate::config::{AgentConfig, LicenseConfig};
+use crate::config::{AgentConfig, Config, LicenseConfig};
 use crate::control::{Access, server::Server};
 use crate::counters::Counters;
 use crate::identity::StateDir;
-use crate::plugin::PluginHost;
+use crate::plugin::{PluginError, PluginHost};
 use crate::socket::{Batch, Family, Monitor, Sockets};
 use crate::verdict::ClaimVerdict;
 
@@ -172,7 +172,12 @@ fn start_plugins(setup: &Setup, wake: &Wake) -> Result<PluginHost, String> {
     let specs = setup.config.plugin_specs().map_err(|e| e.to_string())?;
     let bell = wake.clone();
     PluginHost::start(specs, Arc::new(move || bell.ring()), &host_info(), Arc::new(clock::boottime_ns))
-        .map_err(|e| e.to_string())
+        .map_err(|e| with_place(&setup.config, &e))
+}
+
+/// What the plugin host refused, with file and line if the configuration is to blame.
+pub(super) fn with_place(config: &Config, error: &PluginError) -> String {
+    config.check_plugins().err().map_or_else(|| error.to_string(), |problem| problem.to_string())
 }
 
 /// The engine's settings from the configuration.

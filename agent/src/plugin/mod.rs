@@ -36,7 +36,6 @@ mod log_line;
 mod mailbox;
 mod manifest;
 mod metrics;
-mod nearest;
 mod numbers;
 mod options;
 mod outbox;

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::error::PluginError;
 use super::limits::OPTION_VALUE_MAX;
-use super::nearest::hint;
+use crate::nearest::hint;
 
 /// What an option's value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

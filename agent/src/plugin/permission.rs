@@ -6,7 +6,7 @@ use serialnumberd_plugin::abi::{
     SLND_PERM_ANNOUNCE, SLND_PERM_DIRECTORY, SLND_PERM_HOLDERS, SLND_PERM_RAW, SLND_PERM_VERDICT, slnd_perms,
 };
 
-use super::nearest::hint;
+use crate::nearest::hint;
 
 const NAMES: [(&str, slnd_perms); 5] = [
     ("verdict", SLND_PERM_VERDICT),

@@ -2,8 +2,19 @@
 
 /// The nearest of `known` to `word` by edit distance; the first of equals; `None` if there is none.
 #[must_use]
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known.into_iter().min_by_key(|k| distance(word, k))
+}
+
+/// `did you mean "x"?` if the nearest is near enough to be a slip of the finger, at most one edit in three
+/// letters; else the words there are.
+pub(crate) fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    let near_enough = |k: &&str| distance(word, k) <= word.len().max(k.len()).div_ceil(3);
+    if let Some(near) = nearest(word, known.clone()).filter(near_enough) {
+        return format!("did you mean \"{near}\"?");
+    }
+    let all: Vec<&str> = known.into_iter().collect();
+    if all.is_empty() { "there are none".to_owned() } else { format!("known are {}", all.join(", ")) }
 }
 
 /// Insertions, deletions, replacements and swaps of neighbors (optimal string alignment).
@@ -44,6 +55,15 @@ mod tests {
             assert_eq!(nearest(typed, known), Some(meant));
         }
         assert_eq!(nearest("x", []), None);
+    }
+
+    #[test]
+    fn a_hint_suggests_only_what_is_near() {
+        let known = ["mode", "grace", "act_on"];
+        assert_eq!(hint("gracee", known), "did you mean \"grace\"?");
+        assert_eq!(hint("act-on", known), "did you mean \"act_on\"?");
+        assert_eq!(hint("colour", known), "known are mode, grace, act_on");
+        assert_eq!(hint("x", []), "there are none");
     }
 
     #[test]
