@@ -27,6 +27,7 @@ pub mod counters;
 pub mod daemon;
 pub mod demo;
 pub mod event_loop;
+pub mod generation;
 pub mod identity;
 pub mod logging;
 pub mod memory;

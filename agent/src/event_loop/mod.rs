@@ -28,6 +28,7 @@ use serialnumberd_core::{AllOn, ClaimId, ClaimKeys, Engine, Mono, Now, Product, 
 use crate::config::Config;
 use crate::control::server::Server;
 use crate::counters::Counters;
+use crate::generation::Generation;
 use crate::identity::StateDir;
 use crate::plugin::{HostInfo, PluginHost};
 use crate::record::Record;
@@ -65,6 +66,9 @@ pub struct Agent {
     /// Which sockets may still hold datagrams: readiness is told once.
     waiting: [bool; 2],
     monitor: Monitor,
+    /// `None` where the kernel does not let us listen.
+    generation: Option<Generation>,
+    generation_changed: bool,
     links: Vec<Link>,
     /// When to look at the interfaces again.
     look_at: Option<Mono>,

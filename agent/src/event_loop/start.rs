@@ -15,6 +15,7 @@ use crate::clock;
 use crate::config::{AgentConfig, Config, LicenseConfig};
 use crate::control::{Access, server::Server};
 use crate::counters::Counters;
+use crate::generation::Generation;
 use crate::identity::StateDir;
 use crate::plugin::{PluginError, PluginHost};
 use crate::socket::{Batch, Family, Monitor, Sockets};
@@ -24,6 +25,7 @@ pub(super) const V4: Token = Token(0);
 pub(super) const V6: Token = Token(1);
 pub(super) const NETLINK: Token = Token(2);
 pub(super) const WAKE: Token = Token(3);
+pub(super) const GENERATION: Token = Token(4);
 /// The control server's tokens begin here.
 const CONTROL: Token = Token(16);
 /// Readiness taken from the kernel at once: two sockets, netlink, the wake and the control clients.
@@ -44,7 +46,9 @@ impl Agent {
         let (wake_end, wake) = make_wake()?;
         let monitor =
             Monitor::open().map_err(|e| format!("the kernel does not tell of changes to interfaces: {e}"))?;
-        register(&poll, &sockets, &monitor, &wake_end)?;
+        // A container may not be allowed to: then a copied machine is found by its datagrams only.
+        let generation = Generation::listen().ok();
+        register(&poll, &sockets, &monitor, generation.as_ref(), &wake_end)?;
         let control = if setup.control {
             let access = Access::new(&agent.control_uids, &agent.control_gids);
             Some(Server::bind(&agent.control, access, poll.registry(), CONTROL)?)
@@ -64,6 +68,8 @@ impl Agent {
             // What came before the sockets were polled is told by no readiness.
             waiting: [true, true],
             monitor,
+            generation,
+            generation_changed: false,
             links: Vec::new(),
             look_at: None,
             routes_changed: false,
@@ -158,9 +164,16 @@ fn make_wake() -> Result<(UnixStream, Wake), String> {
     Ok((read_end, Wake { end: Arc::new(write_end), stop: flag(), reload: flag() }))
 }
 
-fn register(poll: &mio::Poll, sockets: &Sockets, monitor: &Monitor, wake: &UnixStream) -> Result<(), String> {
+fn register(
+    poll: &mio::Poll,
+    sockets: &Sockets,
+    monitor: &Monitor,
+    generation: Option<&Generation>,
+    wake: &UnixStream,
+) -> Result<(), String> {
     let udp = sockets.sources().map(|(family, fd)| (if family == Family::V4 { V4 } else { V6 }, fd));
-    for (token, fd) in udp.chain([(NETLINK, monitor.source()), (WAKE, wake.as_raw_fd())]) {
+    let others = [(NETLINK, monitor.source()), (WAKE, wake.as_raw_fd())];
+    for (token, fd) in udp.chain(others).chain(generation.map(|g| (GENERATION, g.source()))) {
         poll.registry()
             .register(&mut SourceFd(&fd), token, Interest::READABLE)
             .map_err(|e| format!("a socket cannot be polled: {e}"))?;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serialnumberd_core::Mono;
 
-use super::start::{NETLINK, V4, V6, WAKE};
+use super::start::{GENERATION, NETLINK, V4, V6, WAKE};
 use super::{Agent, os_entropy};
 use crate::clock;
+use crate::generation::Generation;
 use crate::socket::{Family, SendError};
 
 /// Datagrams taken in before the clock is read again: 32 full batches, some milliseconds.
@@ -22,13 +23,14 @@ impl Agent {
             Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
             _ => {}
         }
-        let (mut changes, mut woken) = (false, false);
+        let (mut changes, mut woken, mut generation) = (false, false, false);
         for event in &self.ready {
             match event.token() {
                 V4 => self.waiting[0] = true,
                 V6 => self.waiting[1] = true,
                 NETLINK => changes = true,
                 WAKE => woken = true,
+                GENERATION => generation = true,
                 token => {
                     if let Some(control) = &mut self.control {
                         control
@@ -42,6 +44,9 @@ impl Agent {
         }
         if woken {
             self.drain_wake();
+        }
+        if generation {
+            self.generation_changed |= self.generation.as_mut().is_some_and(Generation::drain);
         }
         Ok(())
     }
@@ -69,6 +74,12 @@ impl Agent {
         self.now = clock::now();
         self.counters.turns += 1;
         self.engine.turn(self.now, &mut os_entropy);
+        if std::mem::take(&mut self.generation_changed) {
+            log::warn!(
+                "this virtual machine was copied or reverted: a new boot id is taken and all licenses are probed for"
+            );
+            self.engine.generation_changed(self.now, &mut os_entropy);
+        }
         self.receive(max);
         self.serve_control();
         self.take_flags();

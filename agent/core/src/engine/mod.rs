@@ -264,12 +264,21 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
     /// Begins a turn of the loop: before anything else is concluded, was this agent itself well?
     pub fn turn(&mut self, now: Now, entropy: &mut dyn Entropy) {
         self.station.beat = now.boot;
-        let Some(mishap) = self.health.check(now) else { return };
-        if !D::HEALTH_GATE {
-            return;
+        if let Some(mishap) = self.health.check(now).filter(|_| D::HEALTH_GATE) {
+            self.recover(now, entropy, mishap != Mishap::Stalled);
         }
+    }
+
+    /// The machine is a copy of a snapshot by now, as its virtual machine generation id tells: this process
+    /// must not speak with the boot id of the original.
+    pub fn generation_changed(&mut self, now: Now, entropy: &mut dyn Entropy) {
+        self.recover(now, entropy, true);
+    }
+
+    /// Voids all open questions and probes afresh, before anything is concluded.
+    fn recover(&mut self, now: Now, entropy: &mut dyn Entropy, new_boot: bool) {
         self.station.log.void();
-        if mishap != Mishap::Stalled {
+        if new_boot {
             self.station.take_boot(now, entropy, &[]);
         }
         let since = known_since(now);
