@@ -45,6 +45,8 @@ pub(crate) struct Ears {
     expect_peers: u32,
     since: Mono,
     interval: Duration,
+    /// When it was last worked out what can be heard: what was due by then is no deadline any more.
+    updated: Mono,
     /// Why nothing can be heard at all.
     deaf: Option<String>,
 }
@@ -55,11 +57,13 @@ const VANISHED: usize = 8;
 impl Ears {
     pub(crate) fn new(now: Mono, expect_peers: u32, interval: Duration) -> Ears {
         let deaf = Some(String::from("no interface is up that the configuration allows"));
-        Ears { ears: Vec::new(), peers: BTreeMap::new(), expect_peers, since: now, interval, deaf }
+        let (ears, peers) = (Vec::new(), BTreeMap::new());
+        Ears { ears, peers, expect_peers, since: now, interval, updated: Mono::default(), deaf }
     }
 
     pub(crate) fn reconfigure(&mut self, expect_peers: u32, interval: Duration) {
         (self.expect_peers, self.interval) = (expect_peers, interval);
+        self.updated = Mono::default();
     }
 
     /// Interfaces came or went.
@@ -130,7 +134,7 @@ impl Ears {
             .map(Peer::expires)
             .min()
             .into_iter()
-            .chain(expecting.filter(|_| self.is_short()))
+            .chain(expecting.filter(|at| *at > self.updated && self.is_short()))
             .min()
     }
 
@@ -147,6 +151,7 @@ impl Ears {
     /// Forgets whoever was not heard for its lifetime, and works out what can be heard.  `one_way` are the
     /// interfaces on which somebody is heard who leaves whole rounds unanswered.
     pub(crate) fn update(&mut self, now: Mono, one_way: &BTreeSet<u32>) {
+        self.updated = now;
         let ears = &mut self.ears;
         self.peers.retain(|(index, _), peer| {
             let keep = now < peer.expires();

@@ -75,8 +75,15 @@ pub struct Host {
     pub received: u64,
     /// This host's `CLOCK_MONOTONIC` stands behind `CLOCK_BOOTTIME` by so much.
     pub slept: Duration,
+    /// This host's wall clock stands still at this Unix ms.
+    pub wall_stopped: Option<u64>,
     frozen_until: Option<Mono>,
+    /// When time last had this host do something, and how often at that very time.
+    repeats: (Mono, u32),
 }
+
+/// A host has at most so much to do at one time: each of its turns must leave the next deadline later.
+const MOST_REPEATS: u32 = 8;
 
 impl Host {
     pub fn state(&self, now: Now) -> State {
@@ -148,6 +155,13 @@ impl Lan {
         self.clocks(Duration::ZERO)
     }
 
+    /// The clocks of one host.
+    pub fn clocks_of(&self, n: usize) -> Now {
+        let host = &self.hosts[n];
+        let now = self.clocks(host.slept);
+        Now { wall_ms: host.wall_stopped.unwrap_or(now.wall_ms), ..now }
+    }
+
     pub fn host(&mut self, installation: u8, settings: Settings) -> usize {
         self.host_with(installation, settings, 1)
     }
@@ -171,7 +185,9 @@ impl Lan {
             fates: BTreeMap::new(),
             received: 0,
             slept: Duration::ZERO,
+            wall_stopped: None,
             frozen_until: None,
+            repeats: (Mono(0), 0),
         });
         n
     }
@@ -356,7 +372,7 @@ impl Lan {
 
     /// Hands a datagram straight to a host.
     pub fn inject(&mut self, n: usize, arrival: &Arrival<'_>) -> Fate {
-        let now = self.clocks(self.hosts[n].slept);
+        let now = self.clocks_of(n);
         let host = &mut self.hosts[n];
         let rng = &mut host.rng;
         let mut entropy = |b: &mut [u8]| rng.fill(b);
@@ -369,7 +385,7 @@ impl Lan {
     }
 
     fn time(&mut self, n: usize) {
-        let now = self.clocks(self.hosts[n].slept);
+        let now = self.clocks_of(n);
         let host = &mut self.hosts[n];
         if !host.up || host.frozen_until.is_some_and(|u| u > self.now) {
             return;
@@ -380,6 +396,9 @@ impl Lan {
             let mut entropy = |b: &mut [u8]| rng.fill(b);
             host.engine.turn(now, &mut entropy);
             host.engine.handle_time(now, &mut entropy);
+            let before = if host.repeats.0 == now.boot { host.repeats.1 } else { 0 };
+            host.repeats = (now.boot, before + 1);
+            assert!(before < MOST_REPEATS, "host {n} would spin: its deadline stays at {:?}", now.boot);
             self.collect(n);
         }
     }
