@@ -40,7 +40,7 @@ test: ## Everything that CI runs; as root it installs the Debian packages that i
 	@.ci/stages test
 
 bench: build ## Criterion benchmarks, and the whole agent under load beside a bare loop and rsyslog
-	cargo bench --workspace --locked
+	SERIALNUMBERD=$(AGENT) cargo bench --workspace --locked
 
 clean: ## Remove all that was built
 	cargo clean
