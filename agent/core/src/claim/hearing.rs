@@ -52,6 +52,9 @@ impl Claim {
             }
             return Fate::Goodbye;
         }
+        if self.holders.is_buried(&d.instance, d.sequence) {
+            return Fate::Replayed;
+        }
         let heard = self.holders.hear(ctx.now.boot, ordinal, self.license.seats, d, path);
         if heard == Heard::Full {
             return Fate::TableFull;
