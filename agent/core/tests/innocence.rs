@@ -40,3 +40,21 @@ fn an_old_goodbye_does_not_bury_who_came_back() {
     other.sends(&mut lan, a, &second, false);
     assert_eq!(lan.view(a).holders.len(), 2, "the goodbye is older than the claim");
 }
+
+#[test]
+fn a_frozen_wall_clock_is_no_step() {
+    let mut lan = Lan::new(227);
+    let a = lan.holder(1, "S", Settings::default());
+    lan.run(secs(500));
+    lan.hosts[a].wall_stopped = Some(lan.at().wall_ms);
+    // That it fell behind since the turn before cannot be told from a step.
+    lan.run(secs(400));
+    let boot = lan.hosts[a].engine.instance().boot;
+    let before = lan.datagrams;
+    lan.run(secs(3000));
+    assert_eq!(lan.hosts[a].engine.instance().boot, boot);
+    assert!(lan.datagrams - before <= 12, "{} datagrams in ten intervals", lan.datagrams - before);
+    lan.hosts[a].wall_stopped = None;
+    lan.run(secs(400));
+    assert_ne!(lan.hosts[a].engine.instance().boot, boot, "set right again, it stepped");
+}
