@@ -41,10 +41,12 @@ impl Health {
         // Where the wall clock should be by now, had it gone with CLOCK_BOOTTIME.
         let passed_ms = u64::try_from(now.boot.since(before.boot).as_millis()).unwrap_or(u64::MAX);
         let step = now.wall_ms.abs_diff(before.wall_ms.saturating_add(passed_ms));
+        // A clock that shows the same millisecond still stands: nobody set it, and it is no news every turn.
+        let stepped = step > CLOCK_STEP_MS && now.wall_ms != before.wall_ms;
         self.promised = Mono::NEVER;
         match () {
             () if slept > SLEPT => Some(Mishap::Resumed),
-            () if step > CLOCK_STEP_MS => Some(Mishap::ClockStepped),
+            () if stepped => Some(Mishap::ClockStepped),
             () if late => Some(Mishap::Stalled),
             () => None,
         }
@@ -73,7 +75,9 @@ mod tests {
         assert_eq!(h.check(slept), Some(Mishap::Resumed));
         let back = Now { awake: Mono(411 * S), wall_ms: slept.wall_ms - 31_000, ..at(1001) };
         assert_eq!(h.check(back), Some(Mishap::ClockStepped));
-        let frozen = Now { awake: Mono(412 * S), wall_ms: back.wall_ms, ..at(1002) };
+        let frozen = Now { awake: Mono(712 * S), wall_ms: back.wall_ms, ..at(1302) };
         assert_eq!(h.check(frozen), None);
+        let set_right = Now { awake: Mono(713 * S), ..at(1303) };
+        assert_eq!(h.check(set_right), Some(Mishap::ClockStepped));
     }
 }

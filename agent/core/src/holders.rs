@@ -134,6 +134,11 @@ impl Holders {
             .is_none_or(|h| h.window.is_new(sequence) && !(h.gone && sequence <= h.window.highest()))
     }
 
+    /// Whether `sequence` of `instance` is from before its goodbye: whatever it says, it is over.
+    pub(crate) fn is_buried(&self, instance: &Instance, sequence: u64) -> bool {
+        self.table.get(instance).is_some_and(|h| h.gone && sequence <= h.window.highest())
+    }
+
     /// Takes note of a valid datagram.
     pub(crate) fn hear(
         &mut self,
@@ -173,7 +178,8 @@ impl Holders {
         if back { Heard::New } else { Heard::Fresh }
     }
 
-    /// Takes note of a goodbye: leaves a tombstone.  Returns whether the instance was live.
+    /// Takes note of a goodbye: leaves a tombstone.  Returns whether the instance was live.  One that is older than
+    /// what was heard since frees nothing: the claim was taken up again.
     pub(crate) fn goodbye(
         &mut self,
         now: Mono,
@@ -182,6 +188,13 @@ impl Holders {
         d: &Datagram,
         path: (SocketAddr, u32),
     ) -> bool {
+        if let Some(holder) = self.table.get_mut(&d.instance)
+            && !holder.gone
+            && d.sequence <= holder.window.highest()
+        {
+            holder.window.mark(d.sequence);
+            return false;
+        }
         let was_live = self.table.get(&d.instance).is_some_and(|h| !h.gone);
         let was_gone = self.table.get(&d.instance).is_some_and(|h| h.gone);
         if !was_gone && self.hear(now, ordinal, seats, d, path) == Heard::Full {

@@ -211,6 +211,9 @@ impl Claim {
             (false, true) => State::Suspected,
             (false, false) => State::Clear,
         };
+        if state == State::Clear {
+            self.next_round = None;
+        }
         self.enter(ctx, state, false);
     }
 

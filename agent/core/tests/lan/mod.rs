@@ -7,9 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use serialnumberd_core::wire::{Datagram, HostName, Kind, seal};
 use serialnumberd_core::{
-    Arrival, ClaimKeys, Coverage, Destination, Engine, Event, Fate, Identity, Interface, License, Mono, Now,
-    Product, Serial, Settings, Stage, Standard, State,
+    Arrival, BootId, ClaimKeys, ClaimView, Coverage, Crypto, Destination, Engine, Event, Fate, Identity,
+    Instance, Interface, License, Mono, Nonce, Now, Product, Serial, Settings, Stage, Standard, State, Tag,
 };
 use zeroize::Zeroizing;
 
@@ -123,6 +124,8 @@ pub struct Lan {
     /// Everything that was broadcast, for replays.
     pub tape: Vec<(Mono, Vec<u8>, SocketAddr)>,
     pub datagrams: u64,
+    /// Everything that hosts sent, with who sent it.
+    pub sent: Vec<(Mono, usize, Vec<u8>)>,
     /// A box that sends every broadcast back to everybody, its sender included, after this time.
     pub reflector: Option<Duration>,
     /// Hosts that cannot hear each other, one way: (from, to).
@@ -141,6 +144,7 @@ impl Lan {
             serial: 0,
             tape: Vec::new(),
             datagrams: 0,
+            sent: Vec::new(),
             reflector: None,
             cut: Vec::new(),
         }
@@ -232,6 +236,18 @@ impl Lan {
         self.hosts[n].state(self.at())
     }
 
+    /// The only claim of host `n`.
+    pub fn view(&self, n: usize) -> ClaimView {
+        self.hosts[n].engine.claims(self.at()).next().expect("the host claims something")
+    }
+
+    /// What host `n` sent since `from`, decoded, with its tags.
+    pub fn sent_since(&self, n: usize, from: Mono) -> Vec<(Mono, Datagram, Tag)> {
+        let tag = |b: &[u8]| serialnumberd_core::crypto::tag::<Standard>(b.try_into().unwrap());
+        let by = self.sent.iter().filter(|(at, who, _)| *at >= from && *who == n);
+        by.map(|(at, _, b)| (*at, Datagram::decode(b).unwrap(), tag(b))).collect()
+    }
+
     pub fn coverage(&self, n: usize) -> Coverage {
         self.hosts[n].engine.coverage(self.at()).0
     }
@@ -244,6 +260,7 @@ impl Lan {
             self.datagrams += 1;
             let from = SocketAddr::new(self.hosts[n].address.into(), 626);
             let bytes = transmit.payload.as_bytes().to_vec();
+            self.sent.push((self.now, n, bytes.clone()));
             match transmit.to {
                 Destination::Everywhere => {
                     self.broadcast(Some(n), &bytes, from);
@@ -413,3 +430,59 @@ pub fn interfaces(address: Ipv4Addr, nics: u32) -> Vec<Interface> {
 pub fn secs(s: u64) -> Duration {
     Duration::from_secs(s)
 }
+
+/// An instance that exists on paper only: a test says what it sends, and it answers nothing by itself.
+pub struct Puppet {
+    signer: <Standard as Crypto>::Signer,
+    pub license: License,
+    pub instance: Instance,
+    pub sequence: u64,
+    pub address: SocketAddr,
+}
+
+impl Puppet {
+    pub fn new(installation: u8, boot: u8, serial: &str) -> Puppet {
+        let signer = Standard::signer(&[installation; 32]);
+        let instance = Instance { installation: Standard::installation(&signer), boot: BootId([boot; 8]) };
+        let address = SocketAddr::new(Ipv4Addr::new(10, 0, 9, installation).into(), 626);
+        Puppet { signer, license: license(serial), instance, sequence: 0, address }
+    }
+
+    /// Its next datagram.
+    pub fn says(&mut self, kind: Kind) -> [u8; 320] {
+        self.sequence += 1;
+        let nonce: [u8; 16] = std::array::from_fn(|i| self.sequence.to_be_bytes()[i % 8]);
+        let datagram = Datagram {
+            kind,
+            standby: self.license.standby,
+            interval_s: 300,
+            claim: self.license.keys.id(),
+            instance: self.instance,
+            sequence: self.sequence,
+            sent_ms: START_MS,
+            since_ms: 0,
+            nonce: Nonce(nonce),
+            seats: self.license.seats,
+            version: 1,
+            runs: 1,
+            product: product(),
+            host: HostName::new("puppet"),
+            group: self.license.keys.group::<Standard>(&self.license.group),
+        };
+        seal::<Standard>(&datagram, &self.signer, &self.license.keys)
+    }
+
+    /// Hands `bytes` to host `n`, by broadcast or by unicast.
+    pub fn sends(&self, lan: &mut Lan, n: usize, bytes: &[u8], unicast: bool) -> Fate {
+        let destination = if unicast { lan.hosts[n].address } else { Ipv4Addr::BROADCAST };
+        let (source, destination) = (self.address, destination.into());
+        lan.inject(n, &Arrival { bytes, truncated: false, source, destination, interface: 1, ttl: Some(255) })
+    }
+
+    pub fn announces(&mut self, lan: &mut Lan, n: usize) -> Fate {
+        let bytes = self.says(Kind::Announce { probe: false, want: false });
+        self.sends(lan, n, &bytes, false)
+    }
+}
+
+pub const QUESTION: Kind = Kind::Announce { probe: false, want: true };
