@@ -4,7 +4,7 @@ mod lan;
 
 use lan::{Lan, Puppet, license, secs};
 use serialnumberd_core::wire::Kind;
-use serialnumberd_core::{Fate, License, Settings, State};
+use serialnumberd_core::{Coverage, Event, Fate, License, ResolvedCause, Settings, State};
 
 #[test]
 fn an_answer_that_a_goodbye_overtakes_proves_nothing() {
@@ -57,4 +57,28 @@ fn a_frozen_wall_clock_is_no_step() {
     lan.hosts[a].wall_stopped = None;
     lan.run(secs(400));
     assert_ne!(lan.hosts[a].engine.instance().boot, boot, "set right again, it stepped");
+}
+
+#[test]
+fn who_slept_takes_nobody_for_gone_before_listening_again() {
+    let mut lan = Lan::new(233);
+    let a = lan.holder(1, "S", Settings::default());
+    let others: Vec<usize> =
+        (2..=4).map(|i| lan.holder(i, if i == 2 { "S" } else { "T" }, Settings::default())).collect();
+    lan.run(secs(400));
+    assert_eq!((lan.state(a), lan.coverage(a)), (State::Duplicate, Coverage::Good));
+    // Nothing wakes a sleeping host: its socket's queue is empty when it resumes.
+    lan.hosts[a].up = false;
+    lan.run(secs(3600));
+    lan.hosts[a].up = true;
+    lan.hosts[a].slept = secs(3600);
+    let events = lan.hosts[a].events.len();
+    lan.run(secs(60));
+    assert_eq!(lan.coverage(a), Coverage::Good, "that nobody was heard asleep says nothing");
+    let resolved = |e: &Event| matches!(e, Event::Resolved { cause: ResolvedCause::Expired, .. });
+    assert!(!lan.hosts[a].events[events..].iter().any(resolved));
+    assert_eq!(lan.state(a), State::Duplicate, "a duplicate is not shaken off by a nap");
+    others.iter().for_each(|o| lan.kill(*o));
+    lan.run(secs(1100));
+    assert_eq!(lan.state(a), State::Clear, "but nobody is remembered for ever");
 }

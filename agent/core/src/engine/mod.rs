@@ -264,7 +264,7 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
     /// Begins a turn of the loop: before anything else is concluded, was this agent itself well?
     pub fn turn(&mut self, now: Now, entropy: &mut dyn Entropy) {
         self.station.beat = now.boot;
-        let Some(mishap) = self.health.check(now) else { return };
+        let Some((mishap, unheard)) = self.health.check(now) else { return };
         if !D::HEALTH_GATE {
             return;
         }
@@ -272,12 +272,14 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
         if mishap != Mishap::Stalled {
             self.station.take_boot(now, entropy, &[]);
         }
+        self.ears.forgive(unheard);
         let since = known_since(now);
         let mut ctx = context!(self, now, entropy);
         for claim in &mut self.claims {
             if claim.license.since_ms < SINCE_MIN_MS {
                 claim.license.since_ms = since;
             }
+            claim.holders.forgive(unheard);
             claim.doubt::<C, D>(&mut ctx);
         }
     }
