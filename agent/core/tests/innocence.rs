@@ -60,6 +60,21 @@ fn a_frozen_wall_clock_is_no_step() {
 }
 
 #[test]
+fn my_own_earlier_run_does_not_make_my_ears_one_way() {
+    let mut lan = Lan::new(229);
+    let a = lan.holder(1, "S", Settings::default());
+    lan.run(secs(20));
+    let mut earlier = Puppet::new(1, 7, "S");
+    for _ in 0..5 {
+        earlier.announces(&mut lan, a);
+        lan.run(secs(3));
+    }
+    lan.run(secs(10));
+    assert_eq!(lan.coverage(a), Coverage::NoneHeard);
+    assert!(!lan.hosts[a].accused() && !lan.hosts[a].ever(State::Suspected));
+}
+
+#[test]
 fn who_slept_takes_nobody_for_gone_before_listening_again() {
     let mut lan = Lan::new(233);
     let a = lan.holder(1, "S", Settings::default());

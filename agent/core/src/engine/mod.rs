@@ -19,6 +19,7 @@ use crate::defenses::{AllOn, Defenses};
 use crate::entropy::Entropy;
 use crate::evidence::{Evidence, EvidenceStore};
 use crate::health::{Health, Mishap};
+use crate::holders::Holder;
 use crate::inventory::Inventory;
 use crate::legacy::{Desk, Legacy};
 use crate::limits::{CLAIMS, CONFIRM_AFTER, EVENTS, INTERVAL, SINCE_MIN_MS};
@@ -311,7 +312,10 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
     fn update_coverage(&mut self, now: Now) {
         let mut one_way = BTreeSet::new();
         for claim in &self.claims {
-            one_way.extend(claim.holders.live().filter(|h| h.is_one_way()).map(|h| h.interface));
+            // Another run of mine causes nothing by being heard: it may be over, and come late through some box.
+            let mine = |h: &&Holder| h.instance.installation == self.station.me.installation;
+            let one_way_here = claim.holders.live().filter(|h| h.is_one_way() && !mine(h));
+            one_way.extend(one_way_here.map(|h| h.interface));
         }
         self.ears.update(now.boot, &one_way);
         let (coverage, _) = self.ears.sum(now.boot);
