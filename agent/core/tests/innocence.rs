@@ -2,9 +2,10 @@
 
 mod lan;
 
-use lan::{Lan, Puppet, license, secs};
+use lan::{Lan, Puppet, QUESTION, license, secs};
 use serialnumberd_core::wire::Kind;
 use serialnumberd_core::{Coverage, Event, Fate, License, ResolvedCause, Settings, State};
+use std::time::Duration;
 
 #[test]
 fn an_answer_that_a_goodbye_overtakes_proves_nothing() {
@@ -96,4 +97,35 @@ fn who_slept_takes_nobody_for_gone_before_listening_again() {
     others.iter().for_each(|o| lan.kill(*o));
     lan.run(secs(1100));
     assert_eq!(lan.state(a), State::Clear, "but nobody is remembered for ever");
+}
+
+#[test]
+fn who_answered_in_the_round_stays_counted_when_another_leaves() {
+    let mut lan = Lan::new(239);
+    let a = lan.holder(1, "S", Settings::default());
+    lan.run(secs(20));
+    let start = lan.now;
+    let mut puppets: Vec<Puppet> = (9..=11).map(|i| Puppet::new(i, 1, "S")).collect();
+    for p in &mut puppets {
+        p.announces(&mut lan, a);
+    }
+    lan.run(Duration::from_millis(1));
+    let answer = |lan: &mut Lan, p: &mut Puppet| {
+        let questions = lan.sent_since(a, start);
+        let (_, _, tag) = questions.iter().rfind(|(_, d, _)| d.kind == QUESTION).expect("it asks");
+        let bytes = p.says(Kind::Answer { answers: *tag, want: false });
+        p.sends(lan, a, &bytes, true)
+    };
+    // The first two answer, the third keeps the round open.
+    assert_eq!(answer(&mut lan, &mut puppets[0]), Fate::Proof);
+    assert_eq!(lan.state(a), State::Conflict);
+    assert_eq!(answer(&mut lan, &mut puppets[1]), Fate::Proof);
+    let goodbye = puppets[0].says(Kind::Goodbye);
+    puppets[0].sends(&mut lan, a, &goodbye, false);
+    assert_eq!(lan.state(a), State::Conflict, "the second answered, too");
+    let goodbye = puppets[1].says(Kind::Goodbye);
+    puppets[1].sends(&mut lan, a, &goodbye, false);
+    assert_eq!(lan.state(a), State::Suspected);
+    assert_eq!(answer(&mut lan, &mut puppets[2]), Fate::Proof);
+    assert_eq!(lan.state(a), State::Conflict, "the same round finds the third");
 }

@@ -62,7 +62,7 @@ impl Claim {
     ///
     /// Each holder is an interval, from the first question it could answer to the newest it did answer;
     /// the set sought is the deepest overlap.
-    fn alive_together<D: Defenses>(&self, round: &Round) -> Vec<Instance> {
+    pub(super) fn alive_together<D: Defenses>(&self, round: &Round) -> Vec<Instance> {
         let answered = |h: &&Holder| round.has_answered(h);
         let mut edges: Vec<(u64, bool, bool)> = Vec::new();
         for h in self.holders.live().filter(answered) {
@@ -83,7 +83,8 @@ impl Claim {
                 *count += 1
             }
             let taken = self.seats_taken(active, standby);
-            if !ends && taken > best {
+            // The latest of several: they are more likely to be alive still.
+            if !ends && taken >= best {
                 (best, at) = (taken, Some(ordinal));
             }
         }
@@ -97,8 +98,13 @@ impl Claim {
 
     /// A proof came in: does the open round now prove over-subscription?
     pub(super) fn judge<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>) {
-        let Some(round) = self.round.as_ref().filter(|r| !r.found) else { return };
+        let Some(round) = &self.round else { return };
         let together = self.alive_together::<D>(round);
+        if round.found {
+            // Whoever proves itself later counts from then on: when another leaves, the seats hang on it.
+            self.holders.live_mut().filter(|h| together.contains(&h.instance)).for_each(|h| h.counted = true);
+            return;
+        }
         let proved = together.iter().filter_map(|i| self.holders.find(i));
         if !self.is_over(self.taken_with(proved)) {
             return;
@@ -200,6 +206,10 @@ impl Claim {
                 return;
             }
             self.next_round = None;
+            if let Some(round) = &mut self.round {
+                // It may yet prove another one.
+                round.found = false;
+            }
             self.holders.live_mut().for_each(|h| h.counted = false);
             self.tell_resolved(ctx, conflict.id, cause);
         } else if self.state == State::Probing {
