@@ -21,10 +21,15 @@ impl Claim {
         self.license.seats != 0 && taken > usize::from(self.license.seats)
     }
 
+    /// This agent as an active and as a grouped STANDBY holder: one of them is 1.
+    fn own_seat(&self) -> (usize, usize) {
+        let standby = self.license.standby && !self.license.group.is_empty();
+        (usize::from(!standby), usize::from(standby))
+    }
+
     /// Seats taken by this agent and `others`.
     fn taken_with<'a>(&self, others: impl Iterator<Item = &'a Holder>) -> usize {
-        let mine = self.license.standby && !self.license.group.is_empty();
-        let (mut active, mut standby) = (usize::from(!mine), usize::from(mine));
+        let (mut active, mut standby) = self.own_seat();
         for h in others {
             if h.is_grouped_standby() { standby += 1 } else { active += 1 }
         }
@@ -74,7 +79,9 @@ impl Claim {
             }
         }
         edges.sort_unstable();
-        let (mut active, mut standby, mut best, mut at) = (0usize, 0usize, 0usize, None);
+        // This agent counts at every question: as a STANDBY it leaves one less free of seats to others.
+        let (mut active, mut standby) = self.own_seat();
+        let (mut best, mut at) = (0, None);
         for (ordinal, ends, is_standby) in edges {
             let count = if is_standby { &mut standby } else { &mut active };
             if ends {
@@ -287,3 +294,6 @@ impl Claim {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
