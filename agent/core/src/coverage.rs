@@ -13,12 +13,14 @@ use crate::{Coverage, Installation, Interface, InterfaceCoverage, Mono};
 #[derive(Clone, Copy, Debug)]
 struct Peer {
     last_heard: Mono,
+    /// For how long since then I could not have heard it.
+    unheard: Duration,
     interval_s: u16,
 }
 
 impl Peer {
     fn expires(&self) -> Mono {
-        self.last_heard.after(lifetime(self.interval_s))
+        self.last_heard.after(lifetime(self.interval_s)).after(self.unheard)
     }
 }
 
@@ -92,7 +94,7 @@ impl Ears {
         if self.peers.len() >= PEERS && !self.peers.contains_key(&key) {
             return;
         }
-        self.peers.insert(key, Peer { last_heard: now, interval_s });
+        self.peers.insert(key, Peer { last_heard: now, unheard: Duration::ZERO, interval_s });
         if let Some(ear) = self.ear(interface) {
             ear.vanished.clear();
         }
@@ -125,6 +127,13 @@ impl Ears {
         let news = ear.broken.is_some() != why.is_some();
         ear.broken = why;
         news
+    }
+
+    /// I could not listen for so long: that nobody was heard meanwhile is no loss of hearing.
+    pub(crate) fn forgive(&mut self, unheard: Duration) {
+        self.peers.values_mut().for_each(|p| p.unheard = p.unheard.saturating_add(unheard));
+        // Whoever is expected gets the time anew as well.
+        self.since = self.since.after(unheard);
     }
 
     pub(crate) fn next_expiry(&self) -> Option<Mono> {

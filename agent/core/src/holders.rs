@@ -37,6 +37,8 @@ pub(crate) struct Holder {
     pub since_ms: u64,
     pub first_heard: Mono,
     pub last_heard: Mono,
+    /// For how long since then I could not have heard it.
+    pub unheard: Duration,
     /// What my next datagram's ordinal was when it was first heard, and last heard.
     pub first_ordinal: u64,
     pub last_ordinal: u64,
@@ -68,7 +70,7 @@ pub(crate) fn order(since_ms: u64, instance: Instance, wall_ms: u64) -> Order {
 
 impl Holder {
     pub(crate) fn expires(&self) -> Mono {
-        self.last_heard.after(lifetime(self.interval_s))
+        self.last_heard.after(lifetime(self.interval_s)).after(self.unheard)
     }
 
     /// STANDBY of a group: may take no seat.
@@ -173,6 +175,7 @@ impl Holders {
             holder.refresh(d, path);
         }
         (holder.last_heard, holder.last_ordinal) = (now, ordinal);
+        holder.unheard = Duration::ZERO;
         let expires = holder.expires();
         self.expect_expiry(expires);
         if back { Heard::New } else { Heard::Fresh }
@@ -224,6 +227,11 @@ impl Holders {
 
     fn expect_expiry(&mut self, at: Mono) {
         self.next_expiry = Some(self.next_expiry.map_or(at, |e| e.min(at)));
+    }
+
+    /// I could not listen for so long: that nobody was heard meanwhile says nothing of anybody.
+    pub(crate) fn forgive(&mut self, unheard: Duration) {
+        self.table.values_mut().for_each(|h| h.unheard = h.unheard.saturating_add(unheard));
     }
 
     /// When [`Holders::expire`] has something to do, at the earliest.
@@ -297,6 +305,7 @@ impl Holder {
             since_ms: d.since_ms,
             first_heard: now,
             last_heard: now,
+            unheard: Duration::ZERO,
             first_ordinal: ordinal,
             last_ordinal: ordinal,
             proof: None,

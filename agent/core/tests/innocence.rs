@@ -2,59 +2,24 @@
 
 mod lan;
 
-use lan::{Lan, Puppet, license, secs};
-use serialnumberd_core::wire::Kind;
-use serialnumberd_core::{Fate, License, Settings, State};
+use lan::{Lan, license, secs};
+use serialnumberd_core::{License, Now, Settings};
 
 #[test]
-fn an_answer_that_a_goodbye_overtakes_proves_nothing() {
-    let mut lan = Lan::new(211);
-    let a = lan.holder(1, "S", Settings::default());
-    lan.run(secs(20));
-    let mut leaving = Puppet::new(9, 1, "S");
-    let start = lan.now;
-    leaving.announces(&mut lan, a);
-    let (_, _, tag) = *lan.sent_since(a, start).first().expect("it is asked");
-    let answer = leaving.says(Kind::Answer { answers: tag, want: false });
-    let goodbye = leaving.says(Kind::Goodbye);
-    assert_eq!(leaving.sends(&mut lan, a, &goodbye, false), Fate::Goodbye);
-    assert_eq!(leaving.sends(&mut lan, a, &answer, true), Fate::Replayed);
-    lan.run(secs(20));
-    assert!(!lan.hosts[a].accused());
-    assert_eq!(lan.state(a), State::Clear);
-}
-
-#[test]
-fn an_old_goodbye_does_not_bury_who_came_back() {
-    let mut lan = Lan::new(223);
+fn a_promoted_standby_asks_whether_the_other_still_serves() {
+    let member = |standby| License { group: "pair".into(), standby, standbys: 1, ..license("S") };
+    let mut lan = Lan::new(241);
     let a = lan.host(1, Settings::default());
-    lan.claim(a, License { seats: 2, ..license("S") });
-    lan.run(secs(20));
-    let mut other = Puppet::new(9, 1, "S");
-    other.announces(&mut lan, a);
-    let (first, second) = (other.says(Kind::Goodbye), other.says(Kind::Goodbye));
-    other.sends(&mut lan, a, &first, false);
-    assert_eq!(lan.view(a).holders.len(), 1);
-    other.announces(&mut lan, a);
-    assert_eq!(lan.view(a).holders.len(), 2, "it claims again, in the same run");
-    other.sends(&mut lan, a, &second, false);
-    assert_eq!(lan.view(a).holders.len(), 2, "the goodbye is older than the claim");
-}
-
-#[test]
-fn a_frozen_wall_clock_is_no_step() {
-    let mut lan = Lan::new(227);
-    let a = lan.holder(1, "S", Settings::default());
-    lan.run(secs(500));
-    lan.hosts[a].wall_stopped = Some(lan.at().wall_ms);
-    // That it fell behind since the turn before cannot be told from a step.
-    lan.run(secs(400));
-    let boot = lan.hosts[a].engine.instance().boot;
-    let before = lan.datagrams;
-    lan.run(secs(3000));
-    assert_eq!(lan.hosts[a].engine.instance().boot, boot);
-    assert!(lan.datagrams - before <= 12, "{} datagrams in ten intervals", lan.datagrams - before);
-    lan.hosts[a].wall_stopped = None;
-    lan.run(secs(400));
-    assert_ne!(lan.hosts[a].engine.instance().boot, boot, "set right again, it stepped");
+    lan.claim(a, member(false));
+    let b = lan.host(2, Settings::default());
+    lan.claim(b, member(true));
+    lan.run(secs(1000));
+    lan.kill(a);
+    lan.run(secs(5));
+    let now: Now = lan.at();
+    lan.with(b, |e, rng| e.relicense(now, &mut |x: &mut [u8]| rng.fill(x), member(false)));
+    lan.run(secs(12));
+    let view = lan.view(b);
+    assert!(view.holders.iter().any(|h| !h.is_self && h.silent), "a whole round was left unanswered");
+    assert!(!lan.hosts[b].accused());
 }

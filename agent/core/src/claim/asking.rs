@@ -91,8 +91,9 @@ impl Claim {
             }
         }
         if round.found {
+            let together = self.alive_together::<D>(&round);
             for h in self.holders.live_mut() {
-                h.counted = round.has_answered(h);
+                h.counted = together.contains(&h.instance);
             }
             self.update_told::<C>(ctx);
         }

@@ -135,14 +135,17 @@ impl Claim {
         self.license = license;
         if role_changed {
             self.restart::<C>(ctx);
-        } else {
-            self.announce(ctx, false);
-            self.settle::<C, D>(ctx, crate::ResolvedCause::Seats);
-            if matches!(self.state, State::Clear | State::Suspected)
-                && self.is_over_heard::<D>(ctx.station.me)
-            {
+            // A new role asks everybody anew: who left the old one's questions unanswered may be back.
+            if self.is_over_heard_with_silent::<D>(ctx.station.me) {
                 self.open_round::<C, D>(ctx);
             }
+            return;
+        }
+        self.announce(ctx, false);
+        self.settle::<C, D>(ctx, crate::ResolvedCause::Seats);
+        let is_settled = matches!(self.state, State::Clear | State::Suspected);
+        if is_settled && self.is_over_heard::<D>(ctx.station.me) {
+            self.open_round::<C, D>(ctx);
         }
     }
 
@@ -152,7 +155,7 @@ impl Claim {
             self.tell_resolved(ctx, conflict.id, crate::ResolvedCause::Seats);
         }
         (self.round, self.next_round) = (None, None);
-        self.holders.live_mut().for_each(|h| h.counted = false);
+        self.holders.live_mut().for_each(|h| (h.counted, h.silent) = (false, None));
         self.schedule = Schedule::probing(ctx.now.boot, ctx.entropy);
         self.enter(ctx, State::Probing, true);
     }
