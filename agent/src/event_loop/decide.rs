@@ -184,7 +184,7 @@ fn log_event(event: &Event) {
                 })
                 .collect();
             log::warn!(
-                "{product}: {stage}: more holders than the {seats} seats ({class}): {}; evidence {evidence}",
+                "{product}: {stage} ({class}): more holders than seats, which are {seats}: {}; evidence {evidence}",
                 who.join(", ")
             );
         }
