@@ -25,8 +25,12 @@ pub struct ClaimVerdict {
     pub opinions: BTreeMap<usize, Decision>,
     /// Questions under way: who is still to answer, and until when.
     pending: BTreeMap<u64, (BTreeSet<usize>, Mono)>,
-    /// A counted policy failed to answer the newest question.
-    failed: bool,
+    /// The newest question put to each plugin.
+    newest: BTreeMap<usize, u64>,
+    /// Plugins that failed to answer, and have not spoken since.
+    failed: BTreeSet<usize>,
+    /// Answers to questions up to this one hold no longer.
+    void_to: u64,
 }
 
 /// What a verdict depends on besides opinions.
@@ -38,6 +42,8 @@ pub struct Facts<'a> {
     pub standby_of: Option<&'a str>,
     /// Plugins whose opinions count.
     pub counted: &'a BTreeSet<usize>,
+    /// Plugins that will never answer again.
+    pub dead: &'a BTreeSet<usize>,
     /// What a failing policy leaves in force.
     pub on_failure: OnPolicyFailure,
     /// Unix ms.
@@ -45,17 +51,25 @@ pub struct Facts<'a> {
 }
 
 impl ClaimVerdict {
-    /// A question was put to `asked`.
-    pub fn ask(&mut self, seq: u64, asked: BTreeSet<usize>, now: Mono) {
+    /// A question was put to `asked`; `missed` are those that could not even be asked.
+    pub fn ask(&mut self, seq: u64, asked: BTreeSet<usize>, missed: impl Iterator<Item = usize>, now: Mono) {
+        self.failed.extend(missed);
         if !asked.is_empty() {
-            self.failed = false;
+            self.newest.extend(asked.iter().map(|plugin| (*plugin, seq)));
             self.pending.insert(seq, (asked, now.after(PATIENCE)));
         }
     }
 
-    /// A plugin has an opinion, asked for by record `seq` or given of its own accord.
+    /// A plugin has an opinion, asked for by record `seq` or given of its own accord.  A late one counts, too.
     pub fn answer(&mut self, plugin: usize, seq: Option<u64>, decision: Decision) {
+        if seq.is_some_and(|seq| seq <= self.void_to) {
+            return;
+        }
         self.opinions.insert(plugin, decision);
+        let newest = self.newest.get(&plugin).copied().unwrap_or(0);
+        if seq.is_none_or(|seq| seq >= newest) {
+            self.failed.remove(&plugin);
+        }
         if let Some(seq) = seq {
             self.close(plugin, seq);
         }
@@ -64,7 +78,7 @@ impl ClaimVerdict {
     /// A plugin failed to answer.
     pub fn fail(&mut self, plugin: usize, seq: u64) {
         self.close(plugin, seq);
-        self.failed = true;
+        self.failed.insert(plugin);
     }
 
     fn close(&mut self, plugin: usize, seq: u64) {
@@ -84,7 +98,7 @@ impl ClaimVerdict {
             }
             keep
         });
-        self.failed |= !late.is_empty();
+        self.failed.extend(&late);
         late
     }
 
@@ -100,9 +114,10 @@ impl ClaimVerdict {
         self.pending.values().map(|(_, until)| *until).min()
     }
 
-    /// What was found out before no longer holds: a change of role starts from ABSTAIN.
-    pub fn forget(&mut self) {
-        *self = ClaimVerdict::default();
+    /// What was found out before no longer holds, nor what is still to be answered of records up to `seq`: a
+    /// change of role starts from ABSTAIN.
+    pub fn forget(&mut self, seq: u64) {
+        *self = ClaimVerdict { void_to: seq, ..ClaimVerdict::default() };
     }
 
     /// Works out the verdict in force; says whether it changed.  While answers are awaited the last one stands.
@@ -126,7 +141,9 @@ impl ClaimVerdict {
         if facts.state == State::Probing {
             return self.decision.clone();
         }
-        if self.failed && facts.on_failure == OnPolicyFailure::Deny {
+        // One that only advises may fail as it likes.
+        let failed = facts.counted.iter().any(|p| self.failed.contains(p) || facts.dead.contains(p));
+        if failed && facts.on_failure == OnPolicyFailure::Deny {
             return Decision {
                 verdict: Verdict::DENY,
                 reason: "a required policy plugin failed to answer, and on_policy_failure = \"deny\"; \
@@ -139,7 +156,7 @@ impl ClaimVerdict {
         match worst {
             Some(opinion) if opinion.verdict != Verdict::ABSTAIN => opinion.clone(),
             // A policy that never answered yet keeps what was in force, if anything was.
-            _ if self.failed && self.decision.verdict != Verdict::ABSTAIN => self.decision.clone(),
+            _ if failed && self.decision.verdict != Verdict::ABSTAIN => self.decision.clone(),
             _ => without_policy(facts.state),
         }
     }
@@ -177,12 +194,15 @@ fn without_policy(state: State) -> Decision {
 mod tests {
     use super::*;
 
+    const NOBODY: std::iter::Empty<usize> = std::iter::empty();
+
     fn decision(verdict: Verdict) -> Decision {
         Decision { verdict, reason: format!("because {verdict}") }
     }
 
     fn facts<'a>(state: State, counted: &'a BTreeSet<usize>) -> Facts<'a> {
-        Facts { state, standby_of: None, counted, on_failure: OnPolicyFailure::Keep, wall_ms: 5 }
+        static NONE: BTreeSet<usize> = BTreeSet::new();
+        Facts { state, standby_of: None, counted, dead: &NONE, on_failure: OnPolicyFailure::Keep, wall_ms: 5 }
     }
 
     #[test]
@@ -224,7 +244,7 @@ mod tests {
         let mut verdict = ClaimVerdict::default();
         verdict.answer(0, None, decision(Verdict::ALLOW));
         verdict.settle(&facts(State::Clear, &counted));
-        verdict.ask(7, counted.clone(), at);
+        verdict.ask(7, counted.clone(), NOBODY, at);
         assert!(!verdict.settle(&facts(State::Duplicate, &counted)) && verdict.is_pending());
         assert!(verdict.expire(at.after(PATIENCE / 2)).is_empty());
         assert_eq!(verdict.expire(at.after(PATIENCE)), counted);
@@ -234,7 +254,7 @@ mod tests {
         verdict.settle(&strict);
         assert_eq!(verdict.decision.verdict, Verdict::DENY);
         verdict.answer(0, Some(7), decision(Verdict::WARN));
-        verdict.ask(8, counted.clone(), at);
+        verdict.ask(8, counted.clone(), NOBODY, at);
         verdict.answer(0, Some(8), decision(Verdict::WARN));
         verdict.settle(&strict);
         assert_eq!(verdict.decision.verdict, Verdict::WARN, "it answers again");
@@ -247,8 +267,76 @@ mod tests {
         let standby = Facts { standby_of: Some("pair"), ..facts(State::Clear, &none) };
         verdict.settle(&standby);
         assert_eq!(verdict.decision.verdict, Verdict::DENY);
-        verdict.forget();
+        verdict.forget(7);
         verdict.settle(&facts(State::Probing, &none));
         assert_eq!(verdict.decision.verdict, Verdict::ABSTAIN);
+    }
+
+    #[test]
+    fn what_was_asked_before_a_change_of_role_is_no_answer_after_it() {
+        let counted = BTreeSet::from([0]);
+        let mut verdict = ClaimVerdict::default();
+        verdict.ask(7, counted.clone(), NOBODY, Mono(0));
+        verdict.forget(8);
+        verdict.answer(0, Some(7), decision(Verdict::DENY));
+        assert!(verdict.opinions.is_empty());
+        verdict.answer(0, Some(9), decision(Verdict::WARN));
+        verdict.settle(&facts(State::Clear, &counted));
+        assert_eq!(verdict.decision.verdict, Verdict::WARN);
+    }
+
+    #[test]
+    fn one_that_only_advises_fails_without_consequence() {
+        let (none, asked, at) = (BTreeSet::new(), BTreeSet::from([0]), Mono(0));
+        let mut verdict = ClaimVerdict::default();
+        let deny = |state| Facts { on_failure: OnPolicyFailure::Deny, ..facts(state, &none) };
+        verdict.settle(&deny(State::Clear));
+        verdict.ask(7, asked.clone(), NOBODY, at);
+        assert_eq!(verdict.expire(at.after(PATIENCE)), asked);
+        verdict.settle(&deny(State::Duplicate));
+        assert_eq!(verdict.decision.verdict, Verdict::WARN, "neither DENY nor the ALLOW of before");
+        verdict.fail(0, 7);
+        verdict.settle(&deny(State::Clear));
+        assert_eq!(verdict.decision.verdict, Verdict::ALLOW);
+    }
+
+    #[test]
+    fn a_late_policy_is_forgiven_as_soon_as_it_speaks() {
+        let (counted, at) = (BTreeSet::from([0]), Mono(0));
+        let deny = Facts { on_failure: OnPolicyFailure::Deny, ..facts(State::Clear, &counted) };
+        for of_its_own_accord in [false, true] {
+            let mut verdict = ClaimVerdict::default();
+            verdict.ask(7, counted.clone(), NOBODY, at);
+            verdict.ask(8, counted.clone(), NOBODY, at);
+            verdict.expire(at.after(PATIENCE));
+            verdict.answer(0, Some(7), decision(Verdict::ALLOW));
+            verdict.settle(&deny);
+            assert_eq!(verdict.decision.verdict, Verdict::DENY, "the newest question is still open");
+            verdict.answer(0, (!of_its_own_accord).then_some(8), decision(Verdict::ALLOW));
+            verdict.settle(&deny);
+            assert_eq!(verdict.decision.verdict, Verdict::ALLOW);
+        }
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_asked_or_is_dead_has_failed() {
+        let (counted, none) = (BTreeSet::from([0, 1]), BTreeSet::new());
+        let keep = facts(State::Duplicate, &counted);
+        let deny = Facts { on_failure: OnPolicyFailure::Deny, ..keep.clone() };
+        let mut verdict = ClaimVerdict::default();
+        verdict.answer(0, None, decision(Verdict::ALLOW));
+        verdict.ask(7, BTreeSet::from([1]), std::iter::once(0), Mono(0));
+        verdict.answer(1, Some(7), decision(Verdict::ALLOW));
+        verdict.settle(&keep);
+        assert_eq!(verdict.decision.verdict, Verdict::ALLOW);
+        verdict.settle(&deny);
+        assert_eq!(verdict.decision.verdict, Verdict::DENY, "another one's answer does not stand in for it");
+        verdict.answer(0, None, decision(Verdict::ALLOW));
+        verdict.settle(&deny);
+        assert_eq!(verdict.decision.verdict, Verdict::ALLOW);
+        verdict.settle(&Facts { dead: &BTreeSet::from([1]), ..deny.clone() });
+        assert_eq!(verdict.decision.verdict, Verdict::DENY);
+        verdict.settle(&Facts { counted: &none, dead: &counted, ..deny });
+        assert_eq!(verdict.decision.verdict, Verdict::WARN, "dead, but it only advised");
     }
 }

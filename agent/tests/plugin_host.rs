@@ -208,8 +208,10 @@ fn three_panics_quarantine() {
         assert_eq!(await_action(&mut host), Action::NoAnswer { plugin: 0, claim: CLAIM, seq });
     }
     eventually("it is quarantined", || host.status(rig.now_ns())[0].health == Health::Quarantined);
+    assert!(host.tick(rig.now_ns()) && !host.tick(rig.now_ns()), "told once");
+    assert!(host.deciders(rig.now_ns()).next().expect("it decides").is_dead);
     assert_eq!(host.publish(&duplicate(4, Some(1))), Vec::<usize>::new(), "it is not asked any more");
-    host.tick(rig.now_ns());
+    assert_eq!((host.missed(3).count(), host.missed(4).collect()), (0, vec![0]));
     let status = host.status(rig.now_ns()).remove(0);
     assert_eq!((status.panics, status.errors, status.lost), (3, 3, 1));
     assert_eq!(status.last_error.as_deref(), Some("its on_events panicked (-9)"));

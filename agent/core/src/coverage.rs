@@ -13,12 +13,14 @@ use crate::{Coverage, Installation, Interface, InterfaceCoverage, Mono};
 #[derive(Clone, Copy, Debug)]
 struct Peer {
     last_heard: Mono,
+    /// For how long since then I could not have heard it.
+    unheard: Duration,
     interval_s: u16,
 }
 
 impl Peer {
     fn expires(&self) -> Mono {
-        self.last_heard.after(lifetime(self.interval_s))
+        self.last_heard.after(lifetime(self.interval_s)).after(self.unheard)
     }
 }
 
@@ -45,6 +47,8 @@ pub(crate) struct Ears {
     expect_peers: u32,
     since: Mono,
     interval: Duration,
+    /// When it was last worked out what can be heard: what was due by then is no deadline any more.
+    updated: Mono,
     /// Why nothing can be heard at all.
     deaf: Option<String>,
 }
@@ -55,11 +59,13 @@ const VANISHED: usize = 8;
 impl Ears {
     pub(crate) fn new(now: Mono, expect_peers: u32, interval: Duration) -> Ears {
         let deaf = Some(String::from("no interface is up that the configuration allows"));
-        Ears { ears: Vec::new(), peers: BTreeMap::new(), expect_peers, since: now, interval, deaf }
+        let (ears, peers) = (Vec::new(), BTreeMap::new());
+        Ears { ears, peers, expect_peers, since: now, interval, updated: Mono::default(), deaf }
     }
 
     pub(crate) fn reconfigure(&mut self, expect_peers: u32, interval: Duration) {
         (self.expect_peers, self.interval) = (expect_peers, interval);
+        self.updated = Mono::default();
     }
 
     /// Interfaces came or went.
@@ -88,7 +94,7 @@ impl Ears {
         if self.peers.len() >= PEERS && !self.peers.contains_key(&key) {
             return;
         }
-        self.peers.insert(key, Peer { last_heard: now, interval_s });
+        self.peers.insert(key, Peer { last_heard: now, unheard: Duration::ZERO, interval_s });
         if let Some(ear) = self.ear(interface) {
             ear.vanished.clear();
         }
@@ -123,6 +129,13 @@ impl Ears {
         news
     }
 
+    /// I could not listen for so long: that nobody was heard meanwhile is no loss of hearing.
+    pub(crate) fn forgive(&mut self, unheard: Duration) {
+        self.peers.values_mut().for_each(|p| p.unheard = p.unheard.saturating_add(unheard));
+        // Whoever is expected gets the time anew as well.
+        self.since = self.since.after(unheard);
+    }
+
     pub(crate) fn next_expiry(&self) -> Option<Mono> {
         let expecting = (self.expect_peers > 0).then(|| self.since.after(self.patience()));
         self.peers
@@ -130,7 +143,7 @@ impl Ears {
             .map(Peer::expires)
             .min()
             .into_iter()
-            .chain(expecting.filter(|_| self.is_short()))
+            .chain(expecting.filter(|at| *at > self.updated && self.is_short()))
             .min()
     }
 
@@ -147,6 +160,7 @@ impl Ears {
     /// Forgets whoever was not heard for its lifetime, and works out what can be heard.  `one_way` are the
     /// interfaces on which somebody is heard who leaves whole rounds unanswered.
     pub(crate) fn update(&mut self, now: Mono, one_way: &BTreeSet<u32>) {
+        self.updated = now;
         let ears = &mut self.ears;
         self.peers.retain(|(index, _), peer| {
             let keep = now < peer.expires();

@@ -50,7 +50,7 @@ fates!(
     WrongMac = "wrong_mac",
     /// Product or host is no valid text, or not the claim's product.
     WrongText = "wrong_text",
-    /// Its sequence was seen before, or is older than the window: second path or replay.
+    /// Its sequence was seen before, is older than the window, or from before a goodbye: second path or replay.
     Replayed = "replayed",
     /// Too many signatures to check from this source, or in all.
     RateLimited = "rate_limited",

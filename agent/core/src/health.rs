@@ -1,6 +1,8 @@
 //! Whether this agent itself is well: late, asleep, or with a clock that stepped.  Then it doubts itself
 //! before it concludes anything.
 
+use core::time::Duration;
+
 use crate::limits::{CLOCK_STEP_MS, SLEPT, STALL};
 use crate::{Mono, Now};
 
@@ -33,19 +35,21 @@ impl Health {
         self.promised = deadline;
     }
 
-    /// What happened since the last turn; the gravest if more than one did.
-    pub(crate) fn check(&mut self, now: Now) -> Option<Mishap> {
+    /// What happened since the last turn, the gravest if more than one did, and for how long nobody could be heard.
+    pub(crate) fn check(&mut self, now: Now) -> Option<(Mishap, Duration)> {
         let before = core::mem::replace(&mut self.seen, now);
-        let late = now.boot.since(self.promised) > STALL;
+        let late = now.boot.since(self.promised);
         let slept = now.boot.since(before.boot).saturating_sub(now.awake.since(before.awake));
         // Where the wall clock should be by now, had it gone with CLOCK_BOOTTIME.
         let passed_ms = u64::try_from(now.boot.since(before.boot).as_millis()).unwrap_or(u64::MAX);
         let step = now.wall_ms.abs_diff(before.wall_ms.saturating_add(passed_ms));
+        // A clock that shows the same millisecond still stands: nobody set it, and it is no news every turn.
+        let stepped = step > CLOCK_STEP_MS && now.wall_ms != before.wall_ms;
         self.promised = Mono::NEVER;
         match () {
-            () if slept > SLEPT => Some(Mishap::Resumed),
-            () if step > CLOCK_STEP_MS => Some(Mishap::ClockStepped),
-            () if late => Some(Mishap::Stalled),
+            () if slept > SLEPT => Some((Mishap::Resumed, slept.max(late))),
+            () if stepped => Some((Mishap::ClockStepped, late)),
+            () if late > STALL => Some((Mishap::Stalled, late)),
             () => None,
         }
     }
@@ -61,19 +65,30 @@ mod tests {
         Now { boot: Mono(s * S), awake: Mono(s * S), wall_ms: 1_800_000_000_000 + s * 1000 }
     }
 
+    fn check(h: &mut Health, now: Now) -> Option<Mishap> {
+        h.check(now).map(|(mishap, _)| mishap)
+    }
+
     #[test]
     fn lateness_sleep_and_clock_steps_are_told_apart() {
         let mut h = Health::new(at(100));
         h.promise(Mono(110 * S));
-        assert_eq!(h.check(at(115)), None, "5 s late is not yet too late");
+        assert_eq!(check(&mut h, at(115)), None, "5 s late is not yet too late");
         h.promise(Mono(120 * S));
-        assert_eq!(h.check(at(126)), Some(Mishap::Stalled));
-        assert_eq!(h.check(at(400)), None, "nothing was promised");
+        assert_eq!(h.check(at(126)), Some((Mishap::Stalled, Duration::from_secs(6))));
+        assert_eq!(check(&mut h, at(400)), None, "nothing was promised");
         let slept = Now { awake: Mono(410 * S), ..at(1000) };
-        assert_eq!(h.check(slept), Some(Mishap::Resumed));
-        let back = Now { awake: Mono(411 * S), wall_ms: slept.wall_ms - 31_000, ..at(1001) };
-        assert_eq!(h.check(back), Some(Mishap::ClockStepped));
-        let frozen = Now { awake: Mono(412 * S), wall_ms: back.wall_ms, ..at(1002) };
-        assert_eq!(h.check(frozen), None);
+        assert_eq!(check(&mut h, slept), Some(Mishap::Resumed));
+        assert_eq!(
+            h.check(Now { awake: Mono(410 * S), ..at(1010) }),
+            Some((Mishap::Resumed, Duration::from_secs(10)))
+        );
+        let slept = Now { awake: Mono(410 * S), ..at(1010) };
+        let back = Now { awake: Mono(411 * S), wall_ms: slept.wall_ms - 31_000, ..at(1011) };
+        assert_eq!(check(&mut h, back), Some(Mishap::ClockStepped));
+        let frozen = Now { awake: Mono(712 * S), wall_ms: back.wall_ms, ..at(1312) };
+        assert_eq!(check(&mut h, frozen), None);
+        let set_right = Now { awake: Mono(713 * S), ..at(1313) };
+        assert_eq!(check(&mut h, set_right), Some(Mishap::ClockStepped));
     }
 }

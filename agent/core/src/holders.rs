@@ -37,6 +37,8 @@ pub(crate) struct Holder {
     pub since_ms: u64,
     pub first_heard: Mono,
     pub last_heard: Mono,
+    /// For how long since then I could not have heard it.
+    pub unheard: Duration,
     /// What my next datagram's ordinal was when it was first heard, and last heard.
     pub first_ordinal: u64,
     pub last_ordinal: u64,
@@ -68,7 +70,7 @@ pub(crate) fn order(since_ms: u64, instance: Instance, wall_ms: u64) -> Order {
 
 impl Holder {
     pub(crate) fn expires(&self) -> Mono {
-        self.last_heard.after(lifetime(self.interval_s))
+        self.last_heard.after(lifetime(self.interval_s)).after(self.unheard)
     }
 
     /// STANDBY of a group: may take no seat.
@@ -134,6 +136,11 @@ impl Holders {
             .is_none_or(|h| h.window.is_new(sequence) && !(h.gone && sequence <= h.window.highest()))
     }
 
+    /// Whether `sequence` of `instance` is from before its goodbye: whatever it says, it is over.
+    pub(crate) fn is_buried(&self, instance: &Instance, sequence: u64) -> bool {
+        self.table.get(instance).is_some_and(|h| h.gone && sequence <= h.window.highest())
+    }
+
     /// Takes note of a valid datagram.
     pub(crate) fn hear(
         &mut self,
@@ -168,12 +175,14 @@ impl Holders {
             holder.refresh(d, path);
         }
         (holder.last_heard, holder.last_ordinal) = (now, ordinal);
+        holder.unheard = Duration::ZERO;
         let expires = holder.expires();
         self.expect_expiry(expires);
         if back { Heard::New } else { Heard::Fresh }
     }
 
-    /// Takes note of a goodbye: leaves a tombstone.  Returns whether the instance was live.
+    /// Takes note of a goodbye: leaves a tombstone.  Returns whether the instance was live.  One that is older than
+    /// what was heard since frees nothing: the claim was taken up again.
     pub(crate) fn goodbye(
         &mut self,
         now: Mono,
@@ -182,6 +191,13 @@ impl Holders {
         d: &Datagram,
         path: (SocketAddr, u32),
     ) -> bool {
+        if let Some(holder) = self.table.get_mut(&d.instance)
+            && !holder.gone
+            && d.sequence <= holder.window.highest()
+        {
+            holder.window.mark(d.sequence);
+            return false;
+        }
         let was_live = self.table.get(&d.instance).is_some_and(|h| !h.gone);
         let was_gone = self.table.get(&d.instance).is_some_and(|h| h.gone);
         if !was_gone && self.hear(now, ordinal, seats, d, path) == Heard::Full {
@@ -211,6 +227,11 @@ impl Holders {
 
     fn expect_expiry(&mut self, at: Mono) {
         self.next_expiry = Some(self.next_expiry.map_or(at, |e| e.min(at)));
+    }
+
+    /// I could not listen for so long: that nobody was heard meanwhile says nothing of anybody.
+    pub(crate) fn forgive(&mut self, unheard: Duration) {
+        self.table.values_mut().for_each(|h| h.unheard = h.unheard.saturating_add(unheard));
     }
 
     /// When [`Holders::expire`] has something to do, at the earliest.
@@ -284,6 +305,7 @@ impl Holder {
             since_ms: d.since_ms,
             first_heard: now,
             last_heard: now,
+            unheard: Duration::ZERO,
             first_ordinal: ordinal,
             last_ordinal: ordinal,
             proof: None,

@@ -69,6 +69,12 @@ pub const TOTAL_BUDGET: u32 = 20;
 /// Of [`TOTAL_BUDGET`], kept for replies to valid ANSWERs: they finish what is begun.
 pub const RESERVED_BUDGET: u32 = TOTAL_BUDGET / 4;
 
+/// Of [`INSTANCE_BUDGET`], kept for answers: what is asked with the last token of both sides stays unanswered.
+pub const RESERVED_INSTANCE_BUDGET: u32 = INSTANCE_BUDGET / 4;
+
+/// Answers that wait for the budget: no more could be paid for while their questions are live.
+pub const OWED: usize = 200;
+
 /// Datagrams of mine that an ANSWER may name: not older than this ...
 pub const LIVE_FOR: Duration = Duration::from_secs(10);
 /// ... and not more than this many.
@@ -141,4 +147,5 @@ const _: () =
     assert!(ROUND_STEPS[4].as_secs() < ROUND_OPEN.as_secs(), "the last question needs time to be answered");
 const _: () = assert!(ROUND_OPEN.as_secs() < DUPLICATE_ROUND_EVERY.as_secs(), "one round at a time");
 const _: () = assert!(RESERVED_BUDGET < TOTAL_BUDGET && VERIFY_RESERVED < VERIFY_TOTAL);
+const _: () = assert!(OWED as u64 == TOTAL_BUDGET as u64 * LIVE_FOR.as_secs());
 const _: () = assert!(HEARTBEAT.as_secs() < STALL.as_secs());

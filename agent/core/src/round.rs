@@ -14,8 +14,8 @@ use crate::{Instance, Mono};
 pub(crate) struct Asked {
     /// It joined after the opening broadcast: too late to call it silent.
     pub joined_late: bool,
-    /// A question to it waits for the budget.
-    pub due: bool,
+    /// So many questions to it wait for the budget.
+    pub due: u8,
 }
 
 /// A round of one claim.
@@ -40,7 +40,7 @@ pub(crate) struct Round {
 impl Round {
     pub(crate) fn open(now: Mono, first: u64, seats: u16, holders: &Holders) -> Round {
         let by_seats = Duration::from_secs(u64::from(u32::from(seats) / ROUND_SEATS_PER_S));
-        let asked = holders.live().map(|h| (h.instance, Asked { joined_late: false, due: false })).collect();
+        let asked = holders.live().map(|h| (h.instance, Asked { joined_late: false, due: 0 })).collect();
         Round {
             first,
             floor: first,
@@ -57,8 +57,15 @@ impl Round {
     /// A holder first heard meanwhile joins; who proved itself before that is asked again, so that all that
     /// counts together was alive together.
     pub(crate) fn join(&mut self, holder: &Holder) {
-        self.asked.insert(holder.instance, Asked { joined_late: true, due: true });
+        self.asked.insert(holder.instance, Asked { joined_late: true, due: 1 });
         self.floor = self.floor.max(holder.first_ordinal);
+    }
+
+    /// A holder that is heard while it is missing can be reached by now: it is asked without waiting for the step.
+    pub(crate) fn ask_again(&mut self, instance: &Instance) {
+        if let Some(asked) = self.asked.get_mut(instance) {
+            asked.due = asked.due.max(1);
+        }
     }
 
     /// Whether `holder` has answered all that it needs to.
@@ -69,6 +76,11 @@ impl Round {
     /// Whether `holder` has answered anything of this round.
     pub(crate) fn has_answered(&self, holder: &Holder) -> bool {
         holder.proof.is_some_and(|p| p.ordinal >= self.first)
+    }
+
+    /// From which question on an answer shows who was alive together with all others.
+    pub(crate) fn floor(&self) -> u64 {
+        self.floor
     }
 
     pub(crate) fn all_answered(&self, holders: &Holders) -> bool {
@@ -88,7 +100,8 @@ impl Round {
         let floor = self.floor;
         for (instance, asked) in &mut self.asked {
             let missing = |h: &Holder| !h.gone && h.proof.is_none_or(|p| p.ordinal < floor);
-            asked.due = holders.find(instance).is_some_and(missing);
+            let missing = holders.find(instance).is_some_and(missing);
+            asked.due = if missing { asked.due.saturating_add(1) } else { 0 };
         }
         self.step += 1;
         Some(self.step - 1)

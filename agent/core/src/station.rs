@@ -10,7 +10,9 @@ use crate::bucket::{Bucket, Rate};
 use crate::crypto::{self, Crypto};
 use crate::entropy::Entropy;
 use crate::keys::ClaimKeys;
-use crate::limits::{BOOT_SPACING, INSTANCE_BUDGET, PAST_BOOTS, RESERVED_BUDGET, TOTAL_BUDGET};
+use crate::limits::{
+    BOOT_SPACING, INSTANCE_BUDGET, PAST_BOOTS, RESERVED_BUDGET, RESERVED_INSTANCE_BUDGET, TOTAL_BUDGET,
+};
 use crate::sent::SentLog;
 use crate::wire::{Datagram, HostName, Kind, seal};
 use crate::{
@@ -42,12 +44,27 @@ pub struct License {
     pub since_ms: u64,
 }
 
-/// Whether a question or answer may use the reserve.
+/// What a token is spent for: the less it helps by itself, the more it leaves to the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purse {
-    Common,
+    /// Questions leave a token for an answer: two hosts that ask each other with their last tokens would both
+    /// stay unanswered.
+    Question,
+    /// Answers to questions.
+    Answer,
     /// Replies to valid ANSWERs: they finish what is begun.
-    Reserve,
+    Reply,
+}
+
+impl Purse {
+    /// What it leaves of the budget for one instance, and of that for all.
+    fn leaves(self) -> (u32, u32) {
+        match self {
+            Purse::Question => (RESERVED_INSTANCE_BUDGET, RESERVED_BUDGET),
+            Purse::Answer => (0, RESERVED_BUDGET),
+            Purse::Reply => (0, 0),
+        }
+    }
 }
 
 /// Who I am on the wire.
@@ -148,15 +165,16 @@ impl<C: Crypto> Station<C> {
 
     /// Takes a token for one instance and one of all, or none.
     pub(crate) fn spend(&mut self, now: Mono, instance: &mut Bucket, purse: Purse) -> bool {
-        let reserve = if purse == Purse::Common { RESERVED_BUDGET } else { 0 };
-        self.budget.ready_at(TOTAL_RATE, reserve) <= now
-            && instance.take(now, INSTANCE_RATE, 0)
-            && self.budget.take(now, TOTAL_RATE, reserve)
+        let (of_instance, of_all) = purse.leaves();
+        self.budget.ready_at(TOTAL_RATE, of_all) <= now
+            && instance.take(now, INSTANCE_RATE, of_instance)
+            && self.budget.take(now, TOTAL_RATE, of_all)
     }
 
-    /// When [`Station::spend`] from the common purse can succeed.
-    pub(crate) fn can_spend_at(&self, instance: &Bucket) -> Mono {
-        self.budget.ready_at(TOTAL_RATE, RESERVED_BUDGET).max(instance.ready_at(INSTANCE_RATE, 0))
+    /// When [`Station::spend`] can succeed.
+    pub(crate) fn can_spend_at(&self, instance: &Bucket, purse: Purse) -> Mono {
+        let (of_instance, of_all) = purse.leaves();
+        self.budget.ready_at(TOTAL_RATE, of_all).max(instance.ready_at(INSTANCE_RATE, of_instance))
     }
 
     /// Whether `address` is one of this host's.

@@ -34,7 +34,7 @@ impl Agent {
         match event {
             Event::State { product, claim, old, new, coverage, verdict_void } => {
                 if verdict_void && let Some(held) = self.held.get_mut(&claim) {
-                    held.verdict.forget();
+                    held.verdict.forget(self.seq);
                 }
                 let decision = self.held.get(&claim).map(|h| h.verdict.decision.clone()).unwrap_or_default();
                 // A conflict is asked about by its own record, which names the holders.
@@ -71,7 +71,7 @@ impl Agent {
         });
         let asked: BTreeSet<usize> = self.plugins.publish(&record).into_iter().collect();
         if let Some(held) = asks.and_then(|claim| self.held.get_mut(&claim)) {
-            held.verdict.ask(record.seq, asked, self.now.boot);
+            held.verdict.ask(record.seq, asked, self.plugins.missed(record.seq), self.now.boot);
         }
         if let Some(control) = self.control.as_mut().filter(|c| c.has_watchers()) {
             let links = &self.links;
@@ -123,8 +123,9 @@ impl Agent {
         if !std::mem::take(&mut self.unsettled) && !self.held.values().any(late) {
             return;
         }
-        let counted: BTreeSet<usize> =
-            self.plugins.deciders(self.now.boot.0).filter(|d| d.counts).map(|d| d.plugin).collect();
+        let deciders: Vec<_> = self.plugins.deciders(self.now.boot.0).filter(|d| d.counts).collect();
+        let counted: BTreeSet<usize> = deciders.iter().map(|d| d.plugin).collect();
+        let dead: BTreeSet<usize> = deciders.iter().filter(|d| d.is_dead).map(|d| d.plugin).collect();
         for place in 0..self.held.len() {
             let Some((claim, held)) = self.held.iter_mut().nth(place) else { return };
             let claim = *claim;
@@ -137,6 +138,7 @@ impl Agent {
                 state: brief.state,
                 standby_of: brief.standby.then_some(brief.group),
                 counted: &counted,
+                dead: &dead,
                 on_failure: self.setup.config.agent.on_policy_failure,
                 wall_ms: self.now.wall_ms,
             };

@@ -83,7 +83,7 @@ impl Agent {
         self.receive(max);
         self.serve_control();
         self.take_flags();
-        self.plugins.tick(self.now.boot.0);
+        self.unsettled |= self.plugins.tick(self.now.boot.0);
         self.take_actions();
         self.on_time();
         self.take_events();

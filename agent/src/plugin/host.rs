@@ -188,6 +188,12 @@ impl PluginHost {
         asked.filter_map(|(index, instance)| instance.publish(record).then_some(index)).collect()
     }
 
+    /// The indexes of those whose verdict on record `seq`, the newest published, could not even be asked for: the
+    /// queue was full, or the plugin is dead.
+    pub fn missed(&self, seq: u64) -> impl Iterator<Item = usize> {
+        self.instances.iter().enumerate().filter(move |(_, i)| i.missed == Some(seq)).map(|(index, _)| index)
+    }
+
     /// The next thing that a plugin wants.  To be called until `None`, once a turn and after every wake; how
     /// much is taken from one plugin in one turn is bounded, and [`PluginHost::next_deadline_ns`] is at once if
     /// something is left.
@@ -228,14 +234,17 @@ impl PluginHost {
         }
     }
 
-    /// Once a turn, with the turn's time: watches the calls, and gives each plugin its budget of messages.
-    pub fn tick(&mut self, now_ns: u64) {
+    /// Once a turn, with the turn's time: watches the calls, and gives each plugin its budget of messages.  Answers
+    /// whether the health of any has changed.
+    pub fn tick(&mut self, now_ns: u64) -> bool {
         self.now_ns = now_ns;
+        let mut changed = false;
         for instance in &mut self.instances {
             instance.new_turn();
             instance.settle();
-            instance.watch(now_ns);
+            changed |= instance.watch(now_ns);
         }
+        changed
     }
 
     /// When [`PluginHost::tick`] has something to see; `None` while no plugin has anything to do.
@@ -256,6 +265,7 @@ impl PluginHost {
             id: &instance.id,
             counts: instance.verdict == VerdictUse::Require,
             is_healthy: instance.shared.health(now_ns).answers(),
+            is_dead: instance.shared.ended().is_some(),
         })
     }
 

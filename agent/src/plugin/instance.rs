@@ -81,6 +81,8 @@ pub(super) struct Instance {
     version: String,
     events: u64,
     outbox: Outbox,
+    /// The newest record that asked for its verdict and did not reach it.
+    pub(super) missed: Option<u64>,
     commands: Producer<Command>,
     commanded: u64,
     messages: Consumer<Message>,
@@ -118,6 +120,7 @@ impl Instance {
             version: ready.version,
             events: ready.events,
             outbox: ready.outbox,
+            missed: None,
             commands: parts.commands,
             commanded: 0,
             messages: parts.messages,
@@ -139,13 +142,21 @@ impl Instance {
         if self.events & slnd_ev_bit(outbox::kind(&record.body)) == 0 {
             return false;
         }
-        if self.shared.ended().is_some() {
-            self.outbox.drop_newest(record);
-            return false;
-        }
         let decide =
             record.decide_until_ns.is_some() && self.decides() && view::claim_of(&record.body).is_some();
-        let queued = self.outbox.offer(record, decide);
+        let is_dead = self.shared.ended().is_some();
+        let queued = if is_dead {
+            self.outbox.drop_newest(record);
+            false
+        } else {
+            self.outbox.offer(record, decide)
+        };
+        if decide && !queued {
+            self.missed = Some(record.seq);
+        }
+        if is_dead {
+            return false;
+        }
         if self.outbox.has_untold() != self.shared.has_untold.load(Ordering::Relaxed) {
             self.shared.has_untold.store(self.outbox.has_untold(), Ordering::Release);
         }
@@ -206,11 +217,11 @@ impl Instance {
         armed.then(|| since_ns.saturating_add(limit_ns).saturating_add(1))
     }
 
-    /// Logs a change of health, once.
-    pub(super) fn watch(&mut self, now_ns: u64) {
+    /// Logs a change of health, once; true if there was one.
+    pub(super) fn watch(&mut self, now_ns: u64) -> bool {
         let health = self.shared.health(now_ns);
         if health == self.reported {
-            return;
+            return false;
         }
         let id = &self.id;
         let call = self.shared.present_call().map_or("a call", |(_, call)| call);
@@ -229,6 +240,7 @@ impl Instance {
             Health::Failed => log::error!("plugin {id}: its thread ended unexpectedly"),
         }
         self.reported = health;
+        true
     }
 
     pub(super) fn status(&mut self, now_ns: u64) -> PluginStatus {

@@ -102,4 +102,6 @@ pub struct Decider<'a> {
     pub counts: bool,
     /// It answers at present.
     pub is_healthy: bool,
+    /// It is not called any more, and never will be.
+    pub is_dead: bool,
 }

@@ -25,10 +25,12 @@ use super::watchdog::Panics;
 
 /// The thread's whole life.
 pub(super) fn run(job: Job) {
-    let shared = Arc::clone(&job.shared);
+    let (shared, doorbell) = (Arc::clone(&job.shared), Arc::clone(&job.doorbell));
     // A plugin cannot unwind into this (R8); what is caught here is a defect of the host.
     let end = catch_unwind(AssertUnwindSafe(|| live(job))).unwrap_or(End::Failed);
     shared.end(end);
+    // The loop is to see that nothing more comes from here.
+    doorbell.ring();
 }
 
 fn live(job: Job) -> End {

@@ -1,8 +1,8 @@
 //! Rounds: opening one, asking those still missing within the budget, closing it.
 
 use super::{Claim, Context};
-use crate::bucket::Bucket;
 use crate::crypto::Crypto;
+use crate::holders::Holder;
 use crate::limits::{DUPLICATE_ROUND_EVERY, HEARTBEAT, ROUND_BROADCAST_STEP};
 use crate::round::Round;
 use crate::station::{Purse, Station};
@@ -11,9 +11,9 @@ use crate::{Defenses, Instance, Mono, ResolvedCause, Stage};
 
 impl Claim {
     pub(super) fn asking_deadline<C: Crypto>(&self, station: &Station<C>) -> Option<Mono> {
-        let Some(round) = &self.round else { return self.next_round };
-        let due = round.asked.iter().filter(|(_, a)| a.due).filter_map(|(i, _)| self.holders.find(i));
-        let payable = due.map(|h| station.can_spend_at(&h.budget)).min();
+        let Some(round) = &self.round else { return self.next_round_at() };
+        let due = round.asked.iter().filter(|(_, a)| a.due > 0).filter_map(|(i, _)| self.holders.find(i));
+        let payable = due.map(|h| station.can_spend_at(&h.budget, Purse::Question)).min();
         // A beat at least every second, so that a stall is noticed before its consequences.
         let beat = Some(station.beat.after(HEARTBEAT));
         [Some(round.closes()), round.next_step(), payable, beat].into_iter().flatten().min()
@@ -30,7 +30,12 @@ impl Claim {
 
     pub(super) fn ask_on_time<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>) {
         let now = ctx.now.boot;
-        if self.round.is_none() && self.next_round.is_some_and(|at| now >= at) {
+        if self.round.is_none()
+            && let Some((_, because)) = self.next_round.take_if(|(at, _)| now >= *at)
+        {
+            if let Some(holder) = because.and_then(|i| self.holders.find_mut(&i)) {
+                (holder.began_round, self.last_heard_round) = (Some(now), Some(now));
+            }
             self.open_round::<C, D>(ctx);
         }
         let Some(round) = &mut self.round else { return };
@@ -45,15 +50,17 @@ impl Claim {
     /// Unicast questions to all that are due one, as far as the budget goes.
     fn ask_missing<C: Crypto>(&mut self, ctx: &mut Context<'_, C>) {
         let Some(round) = &mut self.round else { return };
-        for (instance, asked) in round.asked.iter_mut().filter(|(_, a)| a.due) {
-            let Some(holder) = self.holders.find_mut(instance).filter(|h| !h.gone) else {
-                asked.due = false;
+        let floor = round.floor();
+        for (instance, asked) in round.asked.iter_mut().filter(|(_, a)| a.due > 0) {
+            let missing = |h: &&mut Holder| !h.gone && h.proof.is_none_or(|p| p.ordinal < floor);
+            let Some(holder) = self.holders.find_mut(instance).filter(missing) else {
+                asked.due = 0;
                 continue;
             };
-            if !ctx.station.spend(ctx.now.boot, &mut holder.budget, Purse::Common) {
+            if !ctx.station.spend(ctx.now.boot, &mut holder.budget, Purse::Question) {
                 continue;
             }
-            asked.due = false;
+            asked.due -= 1;
             let to = ctx.station.route(holder.from, holder.interface, None);
             let kind = Kind::Announce { probe: false, want: true };
             ctx.station.send(ctx.now, ctx.entropy, &self.license, kind, to);
@@ -84,33 +91,49 @@ impl Claim {
             }
         }
         if round.found {
+            let together = self.alive_together::<D>(&round);
             for h in self.holders.live_mut() {
-                h.counted = round.has_answered(h);
+                h.counted = together.contains(&h.instance);
             }
             self.update_told::<C>(ctx);
         }
         self.conclude::<C, D>(ctx, round.found);
+        self.ask_undecided::<C, D>(ctx, &round);
+    }
+
+    /// Who joined too late to be called silent, or answered before the youngest was heard only, is neither proved
+    /// nor silent: if the seats hang on that, another round shall tell.
+    fn ask_undecided<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>, round: &Round) {
+        let me = ctx.station.me;
+        if self.conflict.is_none() && self.is_over_heard::<D>(me) {
+            let undecided = |h: &&Holder| h.silent.is_none() && !round.is_proved(h);
+            let who = self.holders.counting::<D>(me.installation).find(undecided).map(|h| h.instance);
+            if let Some(who) = who {
+                self.begin_by_hearing::<C, D>(ctx, &who);
+            }
+        }
     }
 
     /// What a finished round means for the state, and when the next one is.
     fn conclude<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>, found: bool) {
         let now = ctx.now.boot;
-        let Some(conflict) = &self.conflict else {
-            self.settle::<C, D>(ctx, ResolvedCause::Silent);
-            return;
-        };
-        if !found {
-            self.holders.live_mut().for_each(|h| h.counted = false);
-            self.settle::<C, D>(ctx, ResolvedCause::Silent);
-            return;
+        match &self.conflict {
+            Some(conflict) if found => {
+                let at = match conflict.stage {
+                    Stage::Conflict => now.max(conflict.base.after(ctx.confirm_after)),
+                    Stage::Duplicate => now.after(DUPLICATE_ROUND_EVERY),
+                };
+                self.next_round = Some((at, None));
+            }
+            _ => {
+                self.holders.live_mut().for_each(|h| h.counted = false);
+                self.settle::<C, D>(ctx, ResolvedCause::Silent);
+            }
         }
-        self.next_round = Some(match conflict.stage {
-            Stage::Conflict => now.max(conflict.base.after(ctx.confirm_after)),
-            Stage::Duplicate => now.after(DUPLICATE_ROUND_EVERY),
-        });
     }
 
-    /// Hearing `instance` shall begin a round, unless it did so within a minute, or conflicts are too many.
+    /// Hearing `instance` shall begin a round; later, if it did so within a minute, or conflicts are too many:
+    /// whoever is heard too early may next be heard an interval later only.
     pub(super) fn begin_by_hearing<C: Crypto, D: Defenses>(
         &mut self,
         ctx: &mut Context<'_, C>,
@@ -118,15 +141,19 @@ impl Claim {
     ) {
         use crate::limits::{MAX_CONFLICTS, ROUND_PER_INSTANCE, ROUND_RATE_LIMIT};
         let now = ctx.now.boot;
-        let limited = self.conflicts >= MAX_CONFLICTS
-            && self.last_heard_round.is_some_and(|at| now.since(at) < ROUND_RATE_LIMIT);
+        let limit = self.last_heard_round.filter(|_| self.conflicts >= MAX_CONFLICTS);
         let Some(holder) = self.holders.find_mut(instance) else { return };
-        if limited || holder.began_round.is_some_and(|at| now.since(at) < ROUND_PER_INSTANCE) {
-            return;
+        let earliest = [
+            limit.map(|at| at.after(ROUND_RATE_LIMIT)),
+            holder.began_round.map(|at| at.after(ROUND_PER_INSTANCE)),
+        ];
+        let at = earliest.into_iter().flatten().max().unwrap_or(now).max(now);
+        if at == now {
+            (holder.began_round, self.last_heard_round) = (Some(now), Some(now));
+            self.open_round::<C, D>(ctx);
+        } else if self.next_round.is_none_or(|(next, _)| at < next) {
+            self.next_round = Some((at, Some(*instance)));
         }
-        holder.began_round = Some(now);
-        self.last_heard_round = Some(now);
-        self.open_round::<C, D>(ctx);
     }
 
     /// Sending failed: what is asked now may never have left.
@@ -141,17 +168,6 @@ impl Claim {
     }
 
     pub(crate) fn next_round_at(&self) -> Option<Mono> {
-        self.next_round
-    }
-
-    pub(super) fn spend_on<C: Crypto>(
-        &mut self,
-        ctx: &mut Context<'_, C>,
-        instance: &Instance,
-        purse: Purse,
-    ) -> bool {
-        let mut stranger = Bucket::FULL;
-        let budget = self.holders.find_mut(instance).map_or(&mut stranger, |h| &mut h.budget);
-        ctx.station.spend(ctx.now.boot, budget, purse)
+        self.next_round.map(|(at, _)| at)
     }
 }

@@ -8,11 +8,11 @@ use crate::entropy::chance;
 use crate::evidence::EvidencePair;
 use crate::fate::Fate;
 use crate::holders::{Heard, Proof};
-use crate::limits::{ANSWERERS, EVIDENCE_PAIRS, EVIDENCE_PAIRS_PER_ROUND};
+use crate::limits::{ANSWERERS, EVIDENCE_PAIRS, EVIDENCE_PAIRS_PER_ROUND, LIVE_FOR, OWED};
 use crate::sent::Question;
-use crate::station::Purse;
+use crate::station::{Purse, Station};
 use crate::wire::{Datagram, Kind};
-use crate::{Defenses, Event, Instance, ResolvedCause, State, Tag};
+use crate::{Defenses, Destination, Event, Instance, Mono, ResolvedCause, State, Tag};
 
 /// A datagram whose MAC and signature are right, and that is not my own.
 pub(crate) struct Incoming<'a> {
@@ -24,6 +24,16 @@ pub(crate) struct Incoming<'a> {
     pub interface: u32,
     /// The live question of mine that it answers.
     pub question: Option<Question>,
+}
+
+/// An answer that waits for the budget: a unicast question is always answered.
+#[derive(Debug)]
+pub(super) struct Owed {
+    answers: Tag,
+    to: Destination,
+    purse: Purse,
+    /// When the question is live no more.
+    until: Mono,
 }
 
 impl Claim {
@@ -41,6 +51,9 @@ impl Claim {
                 self.close_if_answered::<C, D>(ctx);
             }
             return Fate::Goodbye;
+        }
+        if self.holders.is_buried(&d.instance, d.sequence) {
+            return Fate::Replayed;
         }
         let heard = self.holders.hear(ctx.now.boot, ordinal, self.license.seats, d, path);
         if heard == Heard::Full {
@@ -117,8 +130,12 @@ impl Claim {
         let live = self.holders.live().count() as u64;
         let Some(holder) = self.holders.find(instance) else { return };
         if let Some(round) = &mut self.round {
-            if !round.asked.contains_key(instance) && chance(ctx.entropy, ANSWERERS, live) {
-                round.join(holder);
+            if !round.asked.contains_key(instance) {
+                if chance(ctx.entropy, ANSWERERS, live) {
+                    round.join(holder);
+                }
+            } else if !round.is_proved(holder) {
+                round.ask_again(instance);
             }
             return;
         }
@@ -135,23 +152,57 @@ impl Claim {
         self.suspect::<C, D>(ctx);
     }
 
+    /// Answers what asks to be answered; at once, or as soon as the budget allows it.
     fn answer<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>, incoming: &Incoming<'_>) {
         let instance = incoming.datagram.instance;
-        let (want, purse) = match incoming.datagram.kind {
-            Kind::Announce { want: true, .. } if self.may_answer::<C, D>(ctx, incoming) => {
-                let lacks_proof =
-                    |r: &crate::round::Round| self.holders.find(&instance).is_some_and(|h| !r.is_proved(h));
-                (self.round.as_ref().is_some_and(lacks_proof), Purse::Common)
-            }
-            Kind::Answer { want: true, .. } if incoming.question.is_some() => (false, Purse::Reserve),
+        let purse = match incoming.datagram.kind {
+            Kind::Announce { want: true, .. } if self.may_answer::<C, D>(ctx, incoming) => Purse::Answer,
+            Kind::Answer { want: true, .. } if incoming.question.is_some() => Purse::Reply,
             _ => return,
         };
-        if !self.spend_on(ctx, &instance, purse) {
-            return;
-        }
         let to = ctx.station.route(incoming.source, incoming.interface, Some(incoming.destination));
-        let kind = Kind::Answer { answers: incoming.tag, want };
-        ctx.station.send(ctx.now, ctx.entropy, &self.license, kind, to);
+        let owed = Owed { answers: incoming.tag, to, purse, until: ctx.now.boot.after(LIVE_FOR) };
+        if self.pay(ctx, &instance, &owed) {
+            self.owed.remove(&instance);
+        } else if self.owed.len() < OWED || self.owed.contains_key(&instance) {
+            self.owed.insert(instance, owed);
+        }
+    }
+
+    /// Sends an answer if the budget allows it.  It is WANT if I lack a proof of the other side in my open round,
+    /// unless it is itself the reply to an ANSWER.
+    fn pay<C: Crypto>(&mut self, ctx: &mut Context<'_, C>, instance: &Instance, owed: &Owed) -> bool {
+        let Some(holder) = self.holders.find_mut(instance) else { return false };
+        if !ctx.station.spend(ctx.now.boot, &mut holder.budget, owed.purse) {
+            return false;
+        }
+        let lacking = self.round.as_mut().filter(|r| owed.purse == Purse::Answer && !r.is_proved(holder));
+        let want = lacking.is_some();
+        if let Some(asked) = lacking.and_then(|r| r.asked.get_mut(instance)) {
+            // This is a question, too.
+            asked.due = asked.due.saturating_sub(1);
+        }
+        let kind = Kind::Answer { answers: owed.answers, want };
+        ctx.station.send(ctx.now, ctx.entropy, &self.license, kind, owed.to.clone());
+        true
+    }
+
+    /// Sends the answers that waited for the budget, unless nobody waits for them any more.
+    pub(super) fn pay_owed<C: Crypto>(&mut self, ctx: &mut Context<'_, C>) {
+        let mut owed = core::mem::take(&mut self.owed);
+        owed.retain(|instance, owed| {
+            let waits = self.holders.find(instance).is_some_and(|h| !h.gone) && ctx.now.boot < owed.until;
+            waits && !self.pay(ctx, instance, owed)
+        });
+        self.owed = owed;
+    }
+
+    pub(super) fn owed_deadline<C: Crypto>(&self, station: &Station<C>) -> Option<Mono> {
+        let payable = |(instance, owed): (&Instance, &Owed)| {
+            let holder = self.holders.find(instance)?;
+            Some(station.can_spend_at(&holder.budget, owed.purse).min(owed.until))
+        };
+        self.owed.iter().map(|o| payable(o).unwrap_or_default()).min()
     }
 
     /// By unicast always; by broadcast only if the claim is over-subscribed, and then not by everyone.

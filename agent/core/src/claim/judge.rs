@@ -21,10 +21,15 @@ impl Claim {
         self.license.seats != 0 && taken > usize::from(self.license.seats)
     }
 
+    /// This agent as an active and as a grouped STANDBY holder: one of them is 1.
+    fn own_seat(&self) -> (usize, usize) {
+        let standby = self.license.standby && !self.license.group.is_empty();
+        (usize::from(!standby), usize::from(standby))
+    }
+
     /// Seats taken by this agent and `others`.
     fn taken_with<'a>(&self, others: impl Iterator<Item = &'a Holder>) -> usize {
-        let mine = self.license.standby && !self.license.group.is_empty();
-        let (mut active, mut standby) = (usize::from(!mine), usize::from(mine));
+        let (mut active, mut standby) = self.own_seat();
         for h in others {
             if h.is_grouped_standby() { standby += 1 } else { active += 1 }
         }
@@ -62,7 +67,7 @@ impl Claim {
     ///
     /// Each holder is an interval, from the first question it could answer to the newest it did answer;
     /// the set sought is the deepest overlap.
-    fn alive_together<D: Defenses>(&self, round: &Round) -> Vec<Instance> {
+    pub(super) fn alive_together<D: Defenses>(&self, round: &Round) -> Vec<Instance> {
         let answered = |h: &&Holder| round.has_answered(h);
         let mut edges: Vec<(u64, bool, bool)> = Vec::new();
         for h in self.holders.live().filter(answered) {
@@ -74,7 +79,9 @@ impl Claim {
             }
         }
         edges.sort_unstable();
-        let (mut active, mut standby, mut best, mut at) = (0usize, 0usize, 0usize, None);
+        // This agent counts at every question: as a STANDBY it leaves one less free of seats to others.
+        let (mut active, mut standby) = self.own_seat();
+        let (mut best, mut at) = (0, None);
         for (ordinal, ends, is_standby) in edges {
             let count = if is_standby { &mut standby } else { &mut active };
             if ends {
@@ -83,7 +90,8 @@ impl Claim {
                 *count += 1
             }
             let taken = self.seats_taken(active, standby);
-            if !ends && taken > best {
+            // The latest of several: they are more likely to be alive still.
+            if !ends && taken >= best {
                 (best, at) = (taken, Some(ordinal));
             }
         }
@@ -97,8 +105,13 @@ impl Claim {
 
     /// A proof came in: does the open round now prove over-subscription?
     pub(super) fn judge<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>) {
-        let Some(round) = self.round.as_ref().filter(|r| !r.found) else { return };
+        let Some(round) = &self.round else { return };
         let together = self.alive_together::<D>(round);
+        if round.found {
+            // Whoever proves itself later counts from then on: when another leaves, the seats hang on it.
+            self.holders.live_mut().filter(|h| together.contains(&h.instance)).for_each(|h| h.counted = true);
+            return;
+        }
         let proved = together.iter().filter_map(|i| self.holders.find(i));
         if !self.is_over(self.taken_with(proved)) {
             return;
@@ -200,6 +213,10 @@ impl Claim {
                 return;
             }
             self.next_round = None;
+            if let Some(round) = &mut self.round {
+                // It may yet prove another one.
+                round.found = false;
+            }
             self.holders.live_mut().for_each(|h| h.counted = false);
             self.tell_resolved(ctx, conflict.id, cause);
         } else if self.state == State::Probing {
@@ -211,6 +228,9 @@ impl Claim {
             (false, true) => State::Suspected,
             (false, false) => State::Clear,
         };
+        if state == State::Clear {
+            self.next_round = None;
+        }
         self.enter(ctx, state, false);
     }
 
@@ -274,3 +294,6 @@ impl Claim {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

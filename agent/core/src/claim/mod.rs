@@ -9,7 +9,7 @@ mod judge;
 mod schedule;
 mod view;
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -19,7 +19,9 @@ use crate::evidence::EvidenceStore;
 use crate::holders::Holders;
 use crate::round::Round;
 use crate::station::{License, Station};
-use crate::{Class, Coverage, Event, EvidenceId, GroupDigest, Installation, Mono, Now, Stage, State};
+use crate::{
+    Class, Coverage, Event, EvidenceId, GroupDigest, Installation, Instance, Mono, Now, Stage, State,
+};
 
 pub(crate) use hearing::Incoming;
 use schedule::Schedule;
@@ -53,7 +55,7 @@ pub(crate) struct Conflict {
     /// Installations other than this instance that the base round proved.
     sharers: BTreeSet<Installation>,
     /// The holders that the newest `Duplicate` event told of, as counted.
-    told: Vec<crate::Instance>,
+    told: Vec<Instance>,
 }
 
 /// A claim held on this host.
@@ -68,13 +70,16 @@ pub(crate) struct Claim {
     schedule: Schedule,
     pub holders: Holders,
     round: Option<Round>,
-    /// When the next scheduled round begins: the confirming one, or the next while duplicate.
-    next_round: Option<Mono>,
+    /// When the next scheduled round begins: the confirming one, the next while duplicate, or one that hearing this
+    /// instance was too early to begin.
+    next_round: Option<(Mono, Option<Instance>)>,
     last_heard_round: Option<Mono>,
     pub conflict: Option<Conflict>,
     conflicts: u32,
     /// The newest entries into conflict, with the installations they proved.
     entries: VecDeque<(Mono, BTreeSet<Installation>)>,
+    /// Answers that wait for the budget: to each asker only the newest.
+    owed: BTreeMap<Instance, hearing::Owed>,
 }
 
 impl Claim {
@@ -94,12 +99,14 @@ impl Claim {
             conflict: None,
             conflicts: 0,
             entries: VecDeque::new(),
+            owed: BTreeMap::new(),
         }
     }
 
     /// When [`Claim::on_time`] has something to do.
     pub(crate) fn deadline<C: Crypto>(&self, station: &Station<C>) -> Mono {
-        [self.schedule.deadline(), self.asking_deadline(station), self.holders.next_expiry()]
+        let owed = self.owed_deadline(station);
+        [self.schedule.deadline(), self.asking_deadline(station), owed, self.holders.next_expiry()]
             .into_iter()
             .flatten()
             .min()
@@ -113,6 +120,7 @@ impl Claim {
             self.settle::<C, D>(ctx, crate::ResolvedCause::Expired);
         }
         self.run_schedule::<C, D>(ctx);
+        self.pay_owed(ctx);
         self.ask_on_time::<C, D>(ctx);
     }
 
@@ -127,14 +135,17 @@ impl Claim {
         self.license = license;
         if role_changed {
             self.restart::<C>(ctx);
-        } else {
-            self.announce(ctx, false);
-            self.settle::<C, D>(ctx, crate::ResolvedCause::Seats);
-            if matches!(self.state, State::Clear | State::Suspected)
-                && self.is_over_heard::<D>(ctx.station.me)
-            {
+            // A new role asks everybody anew: who left the old one's questions unanswered may be back.
+            if self.is_over_heard_with_silent::<D>(ctx.station.me) {
                 self.open_round::<C, D>(ctx);
             }
+            return;
+        }
+        self.announce(ctx, false);
+        self.settle::<C, D>(ctx, crate::ResolvedCause::Seats);
+        let is_settled = matches!(self.state, State::Clear | State::Suspected);
+        if is_settled && self.is_over_heard::<D>(ctx.station.me) {
+            self.open_round::<C, D>(ctx);
         }
     }
 
@@ -144,7 +155,7 @@ impl Claim {
             self.tell_resolved(ctx, conflict.id, crate::ResolvedCause::Seats);
         }
         (self.round, self.next_round) = (None, None);
-        self.holders.live_mut().for_each(|h| h.counted = false);
+        self.holders.live_mut().for_each(|h| (h.counted, h.silent) = (false, None));
         self.schedule = Schedule::probing(ctx.now.boot, ctx.entropy);
         self.enter(ctx, State::Probing, true);
     }

@@ -19,6 +19,7 @@ use crate::defenses::{AllOn, Defenses};
 use crate::entropy::Entropy;
 use crate::evidence::{Evidence, EvidenceStore};
 use crate::health::{Health, Mishap};
+use crate::holders::Holder;
 use crate::inventory::Inventory;
 use crate::legacy::{Desk, Legacy};
 use crate::limits::{CLAIMS, CONFIRM_AFTER, EVENTS, INTERVAL, SINCE_MIN_MS};
@@ -264,29 +265,31 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
     /// Begins a turn of the loop: before anything else is concluded, was this agent itself well?
     pub fn turn(&mut self, now: Now, entropy: &mut dyn Entropy) {
         self.station.beat = now.boot;
-        if let Some(mishap) = self.health.check(now).filter(|_| D::HEALTH_GATE) {
-            self.recover(now, entropy, mishap != Mishap::Stalled);
+        if let Some((mishap, unheard)) = self.health.check(now).filter(|_| D::HEALTH_GATE) {
+            self.recover(now, entropy, mishap != Mishap::Stalled, unheard);
         }
     }
 
     /// The machine is a copy of a snapshot by now, as its virtual machine generation id tells: this process
     /// must not speak with the boot id of the original.
     pub fn generation_changed(&mut self, now: Now, entropy: &mut dyn Entropy) {
-        self.recover(now, entropy, true);
+        self.recover(now, entropy, true, Duration::ZERO);
     }
 
-    /// Voids all open questions and probes afresh, before anything is concluded.
-    fn recover(&mut self, now: Now, entropy: &mut dyn Entropy, new_boot: bool) {
+    /// Voids all open questions and probes afresh, before anything is concluded.  Nobody could be heard for `unheard`.
+    fn recover(&mut self, now: Now, entropy: &mut dyn Entropy, new_boot: bool, unheard: Duration) {
         self.station.log.void();
         if new_boot {
             self.station.take_boot(now, entropy, &[]);
         }
+        self.ears.forgive(unheard);
         let since = known_since(now);
         let mut ctx = context!(self, now, entropy);
         for claim in &mut self.claims {
             if claim.license.since_ms < SINCE_MIN_MS {
                 claim.license.since_ms = since;
             }
+            claim.holders.forgive(unheard);
             claim.doubt::<C, D>(&mut ctx);
         }
     }
@@ -318,7 +321,10 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
     fn update_coverage(&mut self, now: Now) {
         let mut one_way = BTreeSet::new();
         for claim in &self.claims {
-            one_way.extend(claim.holders.live().filter(|h| h.is_one_way()).map(|h| h.interface));
+            // Another run of mine causes nothing by being heard: it may be over, and come late through some box.
+            let mine = |h: &&Holder| h.instance.installation == self.station.me.installation;
+            let one_way_here = claim.holders.live().filter(|h| h.is_one_way() && !mine(h));
+            one_way.extend(one_way_here.map(|h| h.interface));
         }
         self.ears.update(now.boot, &one_way);
         let (coverage, _) = self.ears.sum(now.boot);

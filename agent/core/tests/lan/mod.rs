@@ -7,9 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use serialnumberd_core::wire::{Datagram, HostName, Kind, seal};
 use serialnumberd_core::{
-    Arrival, ClaimKeys, Coverage, Destination, Engine, Event, Fate, Identity, Interface, License, Mono, Now,
-    Product, Serial, Settings, Stage, Standard, State,
+    Arrival, BootId, ClaimKeys, ClaimView, Coverage, Crypto, Destination, Engine, Event, Fate, Identity,
+    Instance, Interface, License, Mono, Nonce, Now, Product, Serial, Settings, Stage, Standard, State, Tag,
 };
 use zeroize::Zeroizing;
 
@@ -75,8 +76,15 @@ pub struct Host {
     pub received: u64,
     /// This host's `CLOCK_MONOTONIC` stands behind `CLOCK_BOOTTIME` by so much.
     pub slept: Duration,
+    /// This host's wall clock stands still at this Unix ms.
+    pub wall_stopped: Option<u64>,
     frozen_until: Option<Mono>,
+    /// When time last had this host do something, and how often at that very time.
+    repeats: (Mono, u32),
 }
+
+/// A host has at most so much to do at one time: each of its turns must leave the next deadline later.
+const MOST_REPEATS: u32 = 8;
 
 impl Host {
     pub fn state(&self, now: Now) -> State {
@@ -116,6 +124,8 @@ pub struct Lan {
     /// Everything that was broadcast, for replays.
     pub tape: Vec<(Mono, Vec<u8>, SocketAddr)>,
     pub datagrams: u64,
+    /// Everything that hosts sent, with who sent it.
+    pub sent: Vec<(Mono, usize, Vec<u8>)>,
     /// A box that sends every broadcast back to everybody, its sender included, after this time.
     pub reflector: Option<Duration>,
     /// Hosts that cannot hear each other, one way: (from, to).
@@ -134,6 +144,7 @@ impl Lan {
             serial: 0,
             tape: Vec::new(),
             datagrams: 0,
+            sent: Vec::new(),
             reflector: None,
             cut: Vec::new(),
         }
@@ -146,6 +157,13 @@ impl Lan {
 
     pub fn at(&self) -> Now {
         self.clocks(Duration::ZERO)
+    }
+
+    /// The clocks of one host.
+    pub fn clocks_of(&self, n: usize) -> Now {
+        let host = &self.hosts[n];
+        let now = self.clocks(host.slept);
+        Now { wall_ms: host.wall_stopped.unwrap_or(now.wall_ms), ..now }
     }
 
     pub fn host(&mut self, installation: u8, settings: Settings) -> usize {
@@ -171,7 +189,9 @@ impl Lan {
             fates: BTreeMap::new(),
             received: 0,
             slept: Duration::ZERO,
+            wall_stopped: None,
             frozen_until: None,
+            repeats: (Mono(0), 0),
         });
         n
     }
@@ -216,6 +236,18 @@ impl Lan {
         self.hosts[n].state(self.at())
     }
 
+    /// The only claim of host `n`.
+    pub fn view(&self, n: usize) -> ClaimView {
+        self.hosts[n].engine.claims(self.at()).next().expect("the host claims something")
+    }
+
+    /// What host `n` sent since `from`, decoded, with its tags.
+    pub fn sent_since(&self, n: usize, from: Mono) -> Vec<(Mono, Datagram, Tag)> {
+        let tag = |b: &[u8]| serialnumberd_core::crypto::tag::<Standard>(b.try_into().unwrap());
+        let by = self.sent.iter().filter(|(at, who, _)| *at >= from && *who == n);
+        by.map(|(at, _, b)| (*at, Datagram::decode(b).unwrap(), tag(b))).collect()
+    }
+
     pub fn coverage(&self, n: usize) -> Coverage {
         self.hosts[n].engine.coverage(self.at()).0
     }
@@ -228,6 +260,7 @@ impl Lan {
             self.datagrams += 1;
             let from = SocketAddr::new(self.hosts[n].address.into(), 626);
             let bytes = transmit.payload.as_bytes().to_vec();
+            self.sent.push((self.now, n, bytes.clone()));
             match transmit.to {
                 Destination::Everywhere => {
                     self.broadcast(Some(n), &bytes, from);
@@ -356,7 +389,7 @@ impl Lan {
 
     /// Hands a datagram straight to a host.
     pub fn inject(&mut self, n: usize, arrival: &Arrival<'_>) -> Fate {
-        let now = self.clocks(self.hosts[n].slept);
+        let now = self.clocks_of(n);
         let host = &mut self.hosts[n];
         let rng = &mut host.rng;
         let mut entropy = |b: &mut [u8]| rng.fill(b);
@@ -369,7 +402,7 @@ impl Lan {
     }
 
     fn time(&mut self, n: usize) {
-        let now = self.clocks(self.hosts[n].slept);
+        let now = self.clocks_of(n);
         let host = &mut self.hosts[n];
         if !host.up || host.frozen_until.is_some_and(|u| u > self.now) {
             return;
@@ -380,6 +413,9 @@ impl Lan {
             let mut entropy = |b: &mut [u8]| rng.fill(b);
             host.engine.turn(now, &mut entropy);
             host.engine.handle_time(now, &mut entropy);
+            let before = if host.repeats.0 == now.boot { host.repeats.1 } else { 0 };
+            host.repeats = (now.boot, before + 1);
+            assert!(before < MOST_REPEATS, "host {n} would spin: its deadline stays at {:?}", now.boot);
             self.collect(n);
         }
     }
@@ -394,3 +430,59 @@ pub fn interfaces(address: Ipv4Addr, nics: u32) -> Vec<Interface> {
 pub fn secs(s: u64) -> Duration {
     Duration::from_secs(s)
 }
+
+/// An instance that exists on paper only: a test says what it sends, and it answers nothing by itself.
+pub struct Puppet {
+    signer: <Standard as Crypto>::Signer,
+    pub license: License,
+    pub instance: Instance,
+    pub sequence: u64,
+    pub address: SocketAddr,
+}
+
+impl Puppet {
+    pub fn new(installation: u8, boot: u8, serial: &str) -> Puppet {
+        let signer = Standard::signer(&[installation; 32]);
+        let instance = Instance { installation: Standard::installation(&signer), boot: BootId([boot; 8]) };
+        let address = SocketAddr::new(Ipv4Addr::new(10, 0, 9, installation).into(), 626);
+        Puppet { signer, license: license(serial), instance, sequence: 0, address }
+    }
+
+    /// Its next datagram.
+    pub fn says(&mut self, kind: Kind) -> [u8; 320] {
+        self.sequence += 1;
+        let nonce: [u8; 16] = std::array::from_fn(|i| self.sequence.to_be_bytes()[i % 8]);
+        let datagram = Datagram {
+            kind,
+            standby: self.license.standby,
+            interval_s: 300,
+            claim: self.license.keys.id(),
+            instance: self.instance,
+            sequence: self.sequence,
+            sent_ms: START_MS,
+            since_ms: 0,
+            nonce: Nonce(nonce),
+            seats: self.license.seats,
+            version: 1,
+            runs: 1,
+            product: product(),
+            host: HostName::new("puppet"),
+            group: self.license.keys.group::<Standard>(&self.license.group),
+        };
+        seal::<Standard>(&datagram, &self.signer, &self.license.keys)
+    }
+
+    /// Hands `bytes` to host `n`, by broadcast or by unicast.
+    pub fn sends(&self, lan: &mut Lan, n: usize, bytes: &[u8], unicast: bool) -> Fate {
+        let destination = if unicast { lan.hosts[n].address } else { Ipv4Addr::BROADCAST };
+        let (source, destination) = (self.address, destination.into());
+        lan.inject(n, &Arrival { bytes, truncated: false, source, destination, interface: 1, ttl: Some(255) })
+    }
+
+    pub fn announces(&mut self, lan: &mut Lan, n: usize) -> Fate {
+        let bytes = self.says(Kind::Announce { probe: false, want: false });
+        self.sends(lan, n, &bytes, false)
+    }
+}
+
+pub const QUESTION: Kind = Kind::Announce { probe: false, want: true };

@@ -1,0 +1,94 @@
+//! What must happen by time alone, without the luck of other traffic; and what must not happen all the time.
+//! The LAN itself asserts that no host ever has a deadline that it does not clear.
+
+mod lan;
+
+use lan::{Lan, Puppet, QUESTION, license, secs};
+use serialnumberd_core::wire::Kind;
+use serialnumberd_core::{Coverage, Settings, Standard, State, crypto};
+use std::time::Duration;
+
+#[test]
+fn missing_expected_peers_are_told_once_and_do_not_make_the_agent_spin() {
+    let mut lan = Lan::new(101);
+    let a = lan.host(1, Settings { expect_peers: 1, ..Settings::default() });
+    lan.claim(a, license("S"));
+    lan.run(secs(2000));
+    assert_eq!(lan.coverage(a), Coverage::Blind);
+    let b = lan.holder(2, "T", Settings::default());
+    lan.run(secs(200));
+    assert_eq!(lan.coverage(a), Coverage::Good);
+    lan.kill(b);
+    lan.run(secs(2000));
+    assert_eq!(lan.coverage(a), Coverage::Blind, "the peer expired");
+}
+
+#[test]
+fn a_question_that_the_budget_cannot_answer_is_answered_later() {
+    let mut lan = Lan::new(103);
+    let a = lan.holder(1, "S", Settings::default());
+    lan.run(secs(20));
+    let mut asker = Puppet::new(9, 1, "S");
+    asker.license.seats = 1;
+    let start = lan.now;
+    let mut last = None;
+    for _ in 0..7 {
+        let bytes = asker.says(QUESTION);
+        asker.sends(&mut lan, a, &bytes, true);
+        last = Some(crypto::tag::<Standard>(&bytes));
+    }
+    lan.run(secs(3));
+    let answers: Vec<_> = lan
+        .sent_since(a, start)
+        .into_iter()
+        .filter_map(
+            |(at, d, _)| if let Kind::Answer { answers, .. } = d.kind { Some((at, answers)) } else { None },
+        )
+        .collect();
+    assert_eq!(answers.iter().filter(|(at, _)| *at == start).count(), 4, "the budget holds");
+    assert_eq!(answers.len(), 5, "the newest question is answered when the budget allows it");
+    assert_eq!(Some(answers[4].1), last);
+    assert!(answers[4].0.since(start) <= secs(2), "{:?}", answers[4].0.since(start));
+}
+
+#[test]
+fn a_round_that_would_come_too_early_is_deferred_and_not_dropped() {
+    let mut lan = Lan::new(107);
+    let a = lan.holder(1, "S", Settings::default());
+    lan.run(secs(20));
+    let mut mute = Puppet::new(9, 1, "S");
+    let start = lan.now;
+    mute.announces(&mut lan, a);
+    assert!(lan.view(a).asking);
+    lan.run(secs(30));
+    assert!(!lan.view(a).asking && lan.state(a) == State::Suspected);
+    for _ in 0..3 {
+        mute.announces(&mut lan, a);
+        assert!(!lan.view(a).asking, "one round an instance and minute");
+        lan.run(secs(5));
+    }
+    let until = start.after(secs(59));
+    assert!(lan.run_until(until, |l| l.view(a).asking).is_none());
+    let again = lan.run_until(start.after(secs(61)), |l| l.view(a).asking);
+    assert_eq!(again.map(|at| at.since(start)), Some(secs(60)));
+    lan.run(secs(15));
+    assert!(lan.run_until(start.after(secs(600)), |l| l.view(a).asking).is_none(), "once");
+}
+
+#[test]
+fn who_joins_a_round_too_late_to_be_called_silent_is_asked_in_the_next() {
+    let mut lan = Lan::new(109);
+    let a = lan.holder(1, "S", Settings::default());
+    lan.run(secs(20));
+    let (mut first, mut late) = (Puppet::new(9, 1, "S"), Puppet::new(10, 1, "S"));
+    first.announces(&mut lan, a);
+    lan.run(Duration::from_millis(9900));
+    late.announces(&mut lan, a);
+    let end = lan.now;
+    lan.run(secs(2));
+    assert!(lan.view(a).asking, "nobody else need speak for the second round");
+    let asked = lan.sent_since(a, end).iter().filter(|(_, d, _)| d.kind == QUESTION).count();
+    assert!(asked >= 3, "the late one itself, the opening broadcast, and again: {asked}");
+    lan.run(secs(10));
+    assert!(lan.view(a).holders.iter().filter(|h| !h.is_self).all(|h| h.silent));
+}
