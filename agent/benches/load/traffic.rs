@@ -119,10 +119,10 @@ impl Sender {
     /// Sends in a shape; gives how many.
     pub fn send(&mut self, shape: Shape) -> u64 {
         match shape {
-            Shape::Lone => self.paced(2000, Duration::from_millis(1), 1),
-            Shape::Bursts => self.paced(100, Duration::from_millis(10), BURST),
-            Shape::Flood => (0..400_000 / BATCH).map(|_| self.batch()).sum(),
-            Shape::NewOnes => self.paced(1000, Duration::from_millis(2), 1),
+            Shape::Lone => self.paced(2000, Duration::from_millis(1), Sender::one),
+            Shape::Bursts => self.paced(100, Duration::from_millis(10), |s| s.batch(BURST)),
+            Shape::Flood => (0..400_000 / BATCH).map(|_| self.batch(BATCH)).sum(),
+            Shape::NewOnes => self.paced(1000, Duration::from_millis(2), Sender::one),
         }
     }
 
@@ -133,39 +133,41 @@ impl Sender {
         while began.elapsed() < Duration::from_millis(500) {
             let due = began.elapsed().as_secs_f64() * rate;
             while (sent as f64) < due {
-                sent += self.batch();
+                sent += self.batch(BATCH);
             }
             std::hint::spin_loop();
         }
         (sent, began.elapsed().as_secs_f64())
     }
 
-    /// Sends a batch by one system call: a sender slower than who receives would measure itself.
-    fn batch(&mut self) -> u64 {
-        let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
-        let first = self.next % (self.datagrams.len() - BATCH);
-        let slices =
-            self.datagrams[first..first + BATCH].iter().map(|d| [IoSlice::new(d)]).collect::<Vec<_>>();
-        self.next += BATCH;
+    /// Sends `n` by one system call: a sender slower than who receives would measure itself.
+    fn batch(&mut self, n: usize) -> u64 {
+        let mut headers = MultiHeaders::<SockaddrIn>::preallocate(n, None);
+        let first = self.next % (self.datagrams.len() - n);
+        let slices: Vec<_> = self.datagrams[first..first + n].iter().map(|d| [IoSlice::new(d)]).collect();
+        self.next += n;
         let fd = self.sockets[0].as_raw_fd();
-        let sent = sendmmsg(fd, &mut headers, &slices, [None; BATCH], [], MsgFlags::empty());
+        let sent = sendmmsg(fd, &mut headers, &slices, vec![None; n], [], MsgFlags::empty());
         sent.map_or(0, |sent| sent.count() as u64)
     }
 
-    fn paced(&mut self, times: u32, every: Duration, each: usize) -> u64 {
+    /// Does `send` at these intervals; gives how many were sent.
+    fn paced(&mut self, times: u32, every: Duration, send: impl Fn(&mut Sender) -> u64) -> u64 {
         let began = Instant::now();
+        let mut sent = 0;
         for n in 0..times {
             std::thread::sleep((every * n).saturating_sub(began.elapsed()));
-            (0..each).for_each(|_| self.one());
+            sent += send(self);
         }
-        u64::from(times) * each as u64
+        sent
     }
 
-    fn one(&mut self) {
+    /// Sends one, from each source in turn.
+    fn one(&mut self) -> u64 {
         let socket = &self.sockets[self.next % self.sockets.len()];
-        // A refusal of the last one, if the target is gone, is seen as loss.
-        let _ = socket.send(&self.datagrams[self.next % self.datagrams.len()]);
+        let sent = socket.send(&self.datagrams[self.next % self.datagrams.len()]);
         self.next += 1;
+        u64::from(sent.is_ok())
     }
 }
 
