@@ -172,3 +172,42 @@ fn who_cannot_send_takes_nobody_for_silent() {
     assert!(!lan.hosts[a].events.iter().any(|e| matches!(e, Event::Resolved { .. })));
     assert!(lan.view(a).holders.iter().all(|h| !h.silent));
 }
+
+#[test]
+fn a_license_that_moves_about_is_never_held_by_too_many() {
+    for seed in 0..150 {
+        let mut lan = Lan::new(seed);
+        let seats = u16::try_from(1 + seed % 3).unwrap();
+        lan.loss_percent = [0, 10, 30][usize::try_from(seed % 3).unwrap()];
+        lan.reflector = (seed % 4 == 0).then(|| Duration::from_millis(1 + lan.rng.below(2000)));
+        let mut up: Vec<usize> = Vec::new();
+        for _ in 0..25 {
+            // Whoever goes is gone before the next comes: moved, restarted, crashed, asleep.
+            if up.len() == usize::from(seats) {
+                let n = up.swap_remove(usize::try_from(lan.rng.below(up.len() as u64)).unwrap());
+                if lan.rng.below(2) == 0 { lan.stop(n) } else { lan.kill(n) }
+            }
+            let installation = u8::try_from(1 + lan.rng.below(5)).unwrap();
+            let seed_of = |lan: &Lan, n: usize| lan.hosts[n].engine.installation();
+            let n = lan.host(installation, Settings::default());
+            // One installation runs once: another process of it would be a clone.
+            if up.iter().any(|o| seed_of(&lan, *o) == seed_of(&lan, n)) {
+                lan.kill(n);
+                continue;
+            }
+            lan.claim(n, License { seats, ..license("S") });
+            up.push(n);
+            let ms = [200, 2_000, 20_000, 400_000][usize::try_from(lan.rng.below(4)).unwrap()];
+            let time = Duration::from_millis(1 + lan.rng.below(ms));
+            if lan.rng.below(4) == 0 {
+                let who = up[usize::try_from(lan.rng.below(up.len() as u64)).unwrap()];
+                let nap = Duration::from_millis(lan.rng.below(20_000));
+                lan.freeze(who, nap);
+            }
+            lan.run(time);
+        }
+        for (n, h) in lan.hosts.iter().enumerate() {
+            assert!(!h.accused(), "seed {seed}: host {n} of {seats} seats");
+        }
+    }
+}
