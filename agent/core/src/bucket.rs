@@ -50,6 +50,8 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
 
     #[test]
     fn a_bucket_gives_its_size_at_once_and_then_its_rate() {
@@ -74,5 +76,27 @@ mod tests {
         let now = Mono(5_000_000_000);
         assert_eq!((0..40).filter(|_| bucket.take(now, rate, 5)).count(), 15);
         assert_eq!((0..40).filter(|_| bucket.take(now, rate, 0)).count(), 5);
+    }
+
+    #[test]
+    fn no_window_of_time_lets_more_through_than_size_and_refill() {
+        let rate = Rate { size: 4, refill: Duration::from_secs(1) };
+        proptest!(|(gaps in proptest::collection::vec(0..3_000u64, 1..200), reserve in 0..4u32)| {
+            let (mut bucket, mut now, mut taken) = (Bucket::FULL, 100_000u64, Vec::new());
+            for gap in gaps {
+                now += gap;
+                let at = Mono(now * 1_000_000);
+                let ready = bucket.ready_at(rate, reserve) <= at;
+                prop_assert_eq!(bucket.take(at, rate, reserve), ready, "what is ready can be taken");
+                if ready {
+                    taken.push(now);
+                }
+            }
+            for (i, from) in taken.iter().enumerate() {
+                for (n, to) in taken[i..].iter().enumerate() {
+                    prop_assert!((n as u64) < u64::from(rate.size - reserve) + (to - from) / 1000);
+                }
+            }
+        });
     }
 }

@@ -136,6 +136,11 @@ impl Ears {
         self.since = self.since.after(unheard);
     }
 
+    /// Whether sending on `interface` fails, or it is gone: silence says nothing then.
+    pub(crate) fn is_broken(&self, interface: u32) -> bool {
+        self.ears.iter().find(|e| e.index == interface).is_none_or(|e| e.broken.is_some())
+    }
+
     pub(crate) fn next_expiry(&self) -> Option<Mono> {
         let expecting = (self.expect_peers > 0).then(|| self.since.after(self.patience()));
         self.peers

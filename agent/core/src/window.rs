@@ -38,6 +38,8 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::collections::BTreeSet;
+    use proptest::prelude::*;
 
     #[test]
     fn each_sequence_is_new_once_and_old_ones_never() {
@@ -51,5 +53,21 @@ mod tests {
         assert!(w.is_new(9));
         w.mark(u64::MAX);
         assert!(!w.is_new(70) && !w.is_new(u64::MAX) && w.is_new(u64::MAX - 63));
+    }
+
+    #[test]
+    fn it_agrees_with_a_set_of_all_that_was_seen() {
+        // Near the lower end, and so that 64 steps lie both within and beyond.
+        let sequence = prop_oneof![0..200u64, u64::MAX - 100..=u64::MAX];
+        proptest!(|(sequences in proptest::collection::vec(sequence, 1..300))| {
+            let (mut window, mut seen) = (Window::default(), BTreeSet::new());
+            for s in sequences {
+                let highest = seen.last().copied();
+                let new = !seen.contains(&s) && highest.is_none_or(|h: u64| s > h || h - s < 64);
+                prop_assert_eq!(window.is_new(s), new, "{} after {:?}", s, highest);
+                window.mark(s);
+                seen.insert(s);
+            }
+        });
     }
 }

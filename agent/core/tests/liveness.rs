@@ -92,3 +92,32 @@ fn who_joins_a_round_too_late_to_be_called_silent_is_asked_in_the_next() {
     lan.run(secs(10));
     assert!(lan.view(a).holders.iter().filter(|h| !h.is_self).all(|h| h.silent));
 }
+
+#[test]
+fn a_burst_that_is_called_for_during_another_comes_ten_seconds_after_it() {
+    let mut lan = Lan::new(113);
+    let a = lan.holder(1, "S", Settings::default());
+    let start = lan.now;
+    let wants = |lan: &Lan| {
+        let sent = lan.sent_since(a, start).into_iter();
+        let want = |k: Kind| matches!(k, Kind::Announce { want: true, .. });
+        sent.filter(|(_, d, _)| want(d.kind)).map(|(at, _, _)| at.since(start)).collect::<Vec<_>>()
+    };
+    lan.run(Duration::from_millis(600));
+    let burst = |lan: &mut Lan| {
+        let now = lan.at();
+        lan.with(a, |e, rng| e.burst(now, &mut |x: &mut [u8]| rng.fill(x), None));
+    };
+    // The link came up while probing: what was probed so far may have gone nowhere.
+    burst(&mut lan);
+    lan.run(secs(9));
+    assert_eq!(wants(&lan).len(), 3, "probes only");
+    lan.run(Duration::from_millis(600));
+    assert_eq!(wants(&lan).len(), 4, "{:?}", wants(&lan));
+    burst(&mut lan);
+    burst(&mut lan);
+    lan.run(secs(60));
+    let wants = wants(&lan);
+    assert_eq!(wants.len(), 9, "{wants:?}");
+    assert_eq!((wants[3], wants[6]), (secs(10), secs(20)));
+}

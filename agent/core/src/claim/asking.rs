@@ -85,6 +85,8 @@ impl Claim {
             for (instance, _) in round.asked.iter().filter(|(_, a)| !a.joined_late) {
                 if let Some(h) = self.holders.find_mut(instance)
                     && !round.has_answered(h)
+                    && !round.void
+                    && !ctx.ears.is_broken(h.interface)
                 {
                     h.silent = h.silent.or(Some(round.first));
                 }
@@ -124,6 +126,10 @@ impl Claim {
                     Stage::Duplicate => now.after(DUPLICATE_ROUND_EVERY),
                 };
                 self.next_round = Some((at, None));
+            }
+            Some(_) if self.holders.live().any(|h| h.counted && ctx.ears.is_broken(h.interface)) => {
+                // It could not be asked, so nothing was found out.
+                self.next_round = Some((now.after(DUPLICATE_ROUND_EVERY), None));
             }
             _ => {
                 self.holders.live_mut().for_each(|h| h.counted = false);

@@ -13,6 +13,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::coverage::Ears;
 use crate::crypto::Crypto;
 use crate::entropy::Entropy;
 use crate::evidence::EvidenceStore;
@@ -36,6 +37,7 @@ pub(crate) struct Context<'a, C: Crypto> {
     pub evidence: &'a mut EvidenceStore,
     pub next_conflict: &'a mut u64,
     pub coverage: Coverage,
+    pub ears: &'a Ears,
     pub confirm_after: Duration,
     pub interval: Duration,
 }

@@ -31,6 +31,8 @@ pub(super) struct Schedule {
     burst: Option<(u8, Mono)>,
     /// When the newest burst began; the start-up counts.
     burst_began: Mono,
+    /// Another burst was called for while one was under way.
+    again: bool,
     pub(super) announced: bool,
 }
 
@@ -44,14 +46,24 @@ impl Schedule {
     pub(super) fn probing(now: Mono, entropy: &mut dyn Entropy) -> Schedule {
         let delay = below(entropy, u64::try_from(START_DELAY.as_nanos()).unwrap_or(u64::MAX));
         let at = now.after(Duration::from_nanos(delay));
-        Schedule { step: Step::Probe(0), at, burst: None, burst_began: now, announced: false }
+        Schedule { step: Step::Probe(0), at, burst: None, burst_began: now, again: false, announced: false }
     }
 
-    /// Sends a burst of announcements soon: at once, or 10 s after the one before.
+    /// Sends a burst of announcements soon: at once, or 10 s after the one before began.  What one that is under way
+    /// said already may have gone nowhere, so that another follows it.
     pub(super) fn burst(&mut self, now: Mono) {
-        if matches!(self.step, Step::Announce(_)) && self.burst.is_none() {
+        let starting = !matches!(self.step, Step::Announce(_));
+        self.again |= starting || self.burst.is_some_and(|(left, _)| left < BURST);
+        if !starting && self.burst.is_none() {
             let at = now.max(self.burst_began.after(BURST_SPACING));
             (self.burst, self.burst_began) = (Some((BURST, at)), at);
+        }
+    }
+
+    /// A burst is over, or the start-up.
+    fn burst_ended(&mut self, now: Mono) {
+        if core::mem::take(&mut self.again) {
+            self.burst(now);
         }
     }
 
@@ -81,6 +93,9 @@ impl Claim {
         {
             self.announce(ctx, true);
             self.schedule.burst = (left > 1).then(|| (left - 1, ctx.now.boot.after(BURST_GAP)));
+            if left == 1 {
+                self.schedule.burst_ended(ctx.now.boot);
+            }
         }
     }
 
@@ -105,7 +120,11 @@ impl Claim {
                 )
             }
         };
+        let settled = matches!(self.schedule.step, Step::Settle);
         (self.schedule.step, self.schedule.at) = (step, at);
+        if settled {
+            self.schedule.burst_ended(now);
+        }
     }
 
     /// Sends one ANNOUNCE everywhere; PROBE while starting up.  Returns its ordinal.

@@ -137,6 +137,7 @@ macro_rules! context {
             evidence: &mut $engine.evidence,
             next_conflict: &mut $engine.next_conflict,
             coverage: $engine.coverage,
+            ears: &$engine.ears,
             confirm_after: $engine.settings.confirm_after,
             interval: $engine.settings.interval,
         }
