@@ -4,6 +4,7 @@
 //! demonstration fails if it showed anything else.
 
 use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,6 +50,11 @@ struct Show {
 /// A sentence, if it cannot be shown, or if what it showed is not what the protocol says.
 pub fn demo(plugin_dirs: &[PathBuf]) -> Result<(), String> {
     let dir = std::env::temp_dir().join(format!("serialnumberd-demo-{}", std::process::id()));
+    // Made here and by nobody else: what lies in a folder that others can write to may be a trap.
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&dir)
+        .map_err(|e| format!("{} cannot be made: {e}; set TMPDIR to a folder of your own", dir.display()))?;
     let shown = show(plugin_dirs, &dir);
     // Keys and counters of three hosts that never were.
     let removed = std::fs::remove_dir_all(&dir);

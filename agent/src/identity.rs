@@ -158,7 +158,9 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&new, path)
+        fs::rename(&new, path)?;
+        // The new name, too, is to outlast a power cut: a key that is lost is another installation.
+        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
     })();
     if written.is_err() {
         // What is half written is of no use; that it cannot be removed either changes nothing.

@@ -13,6 +13,9 @@ use crate::paths::Environment;
 /// A reload derives the keys of new licenses, 30 ms each and 64 at most, and waits for plugins.
 const RELOAD_TAKES: Duration = Duration::from_secs(30);
 
+/// The longest `stop_timeout` that a configuration may set: the answer comes when all plugins have stopped.
+const STOP_TAKES: Duration = Duration::from_secs(60);
+
 pub(super) fn probe(args: &ProbeArgs, environment: &Environment) -> Ending {
     let mut agent = args.control.connect(environment)?;
     let _: Value = agent.ask(&Request::Probe { product: args.product }, Duration::ZERO)?;
@@ -33,8 +36,8 @@ pub(super) fn reload(args: &ControlArgs, environment: &Environment) -> Ending {
 }
 
 pub(super) fn stop(args: &ControlArgs, environment: &Environment) -> Ending {
-    let _: Value = args.connect(environment)?.ask(&Request::Stop, Duration::ZERO)?;
+    let _: Value = args.connect(environment)?.ask(&Request::Stop, STOP_TAKES)?;
     let (mut out, _) = standard();
-    writeln!(out, "stopping")?;
+    writeln!(out, "stopped")?;
     Ok(0)
 }

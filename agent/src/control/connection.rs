@@ -39,6 +39,8 @@ pub(super) struct Connection {
     pub(super) readable: bool,
     /// Nothing more is taken from it; it is closed when what waits is written.
     pub(super) closing: bool,
+    /// The other side takes nothing more, so that nothing need be answered.
+    pub(super) gone: bool,
     /// It is registered for writability.
     pub(super) awaits_room: bool,
     input: Vec<u8>,
@@ -55,6 +57,7 @@ impl Connection {
             in_flight: 0,
             readable: true,
             closing: false,
+            gone: false,
             awaits_room: false,
             input: Vec::new(),
             output: Vec::new(),
@@ -133,7 +136,7 @@ impl Connection {
         // Given back, since a status with a thousand holders may have made it large.
         self.output = Vec::new();
         self.written = 0;
-        if self.closing && self.in_flight == 0 { Standing::Over } else { Standing::Open }
+        if self.closing && (self.in_flight == 0 || self.gone) { Standing::Over } else { Standing::Open }
     }
 
     /// Writes the only line of a connection that is not taken, if the kernel takes it at once.

@@ -107,14 +107,16 @@ impl Server {
         self.access = access;
     }
 
-    /// Tells the server of an event from the poll.  Answers whether the token is one of its own.
-    pub fn ready(&mut self, token: Token, readable: bool) -> bool {
+    /// Tells the server of an event from the poll; `gone` is that the other side takes nothing more.  Answers whether
+    /// the token is one of its own.
+    pub fn ready(&mut self, token: Token, readable: bool, gone: bool) -> bool {
         let Some(place) = token.0.checked_sub(self.first).filter(|p| *p < TOKENS) else { return false };
         match place.checked_sub(1) {
             None => self.accept_ready = true,
             Some(slot) => {
                 if let Some((connection, _)) = &mut self.clients[slot] {
                     connection.readable |= readable;
+                    connection.gone |= gone;
                 }
             }
         }
@@ -141,12 +143,18 @@ impl Server {
         incoming
     }
 
+    /// Whether a client is still connected: if not, there is nobody to answer.
+    #[must_use]
+    pub fn is_here(&self, client: ClientId) -> bool {
+        self.clients[client.slot].as_ref().is_some_and(|(_, generation)| *generation == client.generation)
+    }
+
     /// Answers a request.
     pub fn reply(&mut self, client: ClientId, id: u64, result: &Result<Value, String>) {
-        let Some((connection, generation)) = &mut self.clients[client.slot] else { return };
-        if *generation != client.generation {
+        if !self.is_here(client) {
             return;
         }
+        let Some((connection, _)) = &mut self.clients[client.slot] else { return };
         connection.in_flight = connection.in_flight.saturating_sub(1);
         self.send(client.slot, &answer_line(id, result));
         self.settle(client.slot);
@@ -176,6 +184,11 @@ impl Server {
     #[must_use]
     pub fn counters(&self) -> ControlCounters {
         self.counters
+    }
+
+    /// Removes the file: who connects from now on finds no agent, or the next one.  Who is connected stays.
+    pub fn hide(&mut self) {
+        self.file.remove();
     }
 
     /// Ends: says why to all clients that still wait for something, as far as they read, and removes the file.

@@ -23,6 +23,7 @@ pub(super) struct SocketFile {
     path: PathBuf,
     temporary: Option<PathBuf>,
     identity: (u64, u64),
+    is_removed: bool,
 }
 
 impl SocketFile {
@@ -49,7 +50,8 @@ impl SocketFile {
         });
         match prepared {
             Ok(identity) => {
-                Ok((listener, SocketFile { path: path.to_owned(), temporary: Some(temporary), identity }))
+                let (path, temporary) = (path.to_owned(), Some(temporary));
+                Ok((listener, SocketFile { path, temporary, identity, is_removed: false }))
             }
             Err(e) => {
                 let _ = fs::remove_file(&temporary);
@@ -73,15 +75,23 @@ impl SocketFile {
         }
         published
     }
-}
 
-impl Drop for SocketFile {
-    fn drop(&mut self) {
+    /// Removes it, if it is still this agent's.
+    pub(super) fn remove(&mut self) {
+        if std::mem::replace(&mut self.is_removed, true) {
+            return;
+        }
         let path = self.temporary.as_ref().unwrap_or(&self.path);
         let still_mine = fs::symlink_metadata(path).is_ok_and(|m| (m.dev(), m.ino()) == self.identity);
         if still_mine && let Err(e) = fs::remove_file(path) {
             log::warn!("cannot remove the control socket {}: {e}", path.display());
         }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 

@@ -51,7 +51,7 @@ impl Loop {
                 let wait = server.has_backlog().then_some(Duration::ZERO);
                 poll.poll(&mut events, wait).unwrap();
                 for event in &events {
-                    server.ready(event.token(), event.is_readable());
+                    server.ready(event.token(), event.is_readable(), event.is_write_closed());
                 }
                 for incoming in server.turn() {
                     if !answer(&mut server, &incoming) {
@@ -342,7 +342,9 @@ fn a_late_reply_reaches_nobody_else() {
         while !done(server) {
             poll.poll(&mut events, Some(LONG)).unwrap();
             assert!(!events.is_empty(), "nothing happened for {LONG:?}");
-            events.iter().for_each(|e| assert!(server.ready(e.token(), e.is_readable())));
+            events
+                .iter()
+                .for_each(|e| assert!(server.ready(e.token(), e.is_readable(), e.is_write_closed())));
         }
     };
     let ask = |stream: &UnixStream| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serialnumberd_core::{ClaimId, ClaimView, Event, State};
+use serialnumberd_core::{ClaimId, Event, State};
 
 use super::Agent;
 use crate::clock;
@@ -18,13 +18,26 @@ const RECORDS: usize = 1024;
 impl Agent {
     /// Turns what the engine concluded into records.
     pub(super) fn take_events(&mut self) {
-        while let Some(event) = self.engine.poll_event() {
+        let events: Vec<Event> = std::iter::from_fn(|| self.engine.poll_event()).collect();
+        self.publish_holders(&events);
+        for event in events {
             log_event(&event);
             self.take_event(event);
         }
         if self.engine.beats() != self.beats {
             self.beats = self.engine.beats();
             self.publish(Body::Tick, None);
+        }
+    }
+
+    /// Before the records: a plugin that is asked looks up the holders on its own thread, at once.
+    fn publish_holders(&mut self, events: &[Event]) {
+        let touched: BTreeSet<ClaimId> = events.iter().filter_map(claim_of).collect();
+        if touched.is_empty() || !self.plugins.wants_holders() {
+            return;
+        }
+        for view in self.engine.claims(self.now).filter(|v| touched.contains(&v.claim)) {
+            self.plugins.set_holders(view.product, Some(view.holders.into()));
         }
     }
 
@@ -49,11 +62,19 @@ impl Agent {
                 self.publish(Body::Engine(event), touched.filter(|_| asks));
             }
         }
-        if let Some(claim) = touched.filter(|_| self.plugins.wants_holders()) {
-            let view = self.engine.claims(self.now).find(|v| v.claim == claim);
-            if let Some(view) = view {
-                self.plugins.set_holders(view.product, Some(view.holders.into()));
-            }
+    }
+
+    /// Asks for every verdict: other plugins may count now, or have other options.
+    pub(super) fn ask_anew(&mut self) {
+        for claim in self.held.keys().copied().collect::<Vec<_>>() {
+            let Some(state) = self.engine.claim_brief(&claim).map(|b| b.state) else { continue };
+            let Some(held) = self.held.get(&claim).filter(|_| state != State::Probing) else { continue };
+            let (product, decision) = (held.product, held.verdict.decision.clone());
+            let coverage = self.engine.coverage_state();
+            self.publish(
+                Body::State { product, claim, old: state, new: state, coverage, decision },
+                Some(claim),
+            );
         }
     }
 
@@ -152,10 +173,6 @@ impl Agent {
                 );
             }
         }
-    }
-
-    pub(super) fn view(&self, product: serialnumberd_core::Product) -> Option<ClaimView> {
-        self.engine.claims(self.now).find(|v| v.product == product)
     }
 }
 

@@ -1,7 +1,13 @@
 //! Interfaces that come, go and change addresses while the agent runs.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use super::{Agent, os_entropy};
 use crate::socket::{Link, interfaces};
+
+/// When to look again after the interfaces could not be listed, most likely for want of descriptors or memory.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 impl Agent {
     /// Looks at the interfaces and tells sockets and engine what changed.
@@ -12,29 +18,48 @@ impl Agent {
         let links = match interfaces::enumerate(&patterns, agent.address) {
             Ok(links) => links,
             Err(e) => {
-                log::warn!("the interfaces cannot be listed: {e}");
+                // The kernel will not tell of that change again.
+                self.look_at = Some(self.now.boot.after(LOOK_AGAIN));
+                log::warn!(
+                    "the interfaces cannot be listed: {e}; tried again every {} s",
+                    LOOK_AGAIN.as_secs()
+                );
                 return;
             }
         };
         let routes_changed = std::mem::take(&mut self.routes_changed);
-        let changed = links != self.links;
-        if changed {
+        if links != self.links {
             log_changes(&self.links, &links);
         } else if routes_changed {
             self.engine.burst(self.now, &mut os_entropy, None);
         }
         // Even without a change: a group membership may have been lost with the link.
-        for (interface, error) in self.sockets.set_interfaces(links.clone()) {
-            let name = Agent::interface_name(&links, interface).unwrap_or_default();
-            log::warn!("{name}: the IPv6 group cannot be joined: {error}");
-            let why = format!("the IPv6 group cannot be joined: {error}");
-            self.broken.insert(interface, why.clone());
-            self.engine.set_broken(self.now, &mut os_entropy, interface, Some(why));
-        }
-        self.broken.retain(|index, _| links.iter().any(|l| l.interface.index == *index));
+        let unjoined = self.sockets.set_interfaces(links.clone());
         let known = links.iter().map(|l| l.interface.clone()).collect();
         self.links = links;
         self.engine.set_interfaces(self.now, &mut os_entropy, known);
+        self.broken.retain(|index, _| self.links.iter().any(|l| l.interface.index == *index));
+        self.note_unjoined(unjoined);
+    }
+
+    fn note_unjoined(&mut self, failures: Vec<(u32, std::io::Error)>) {
+        let sentence = |e| format!("the IPv6 group cannot be joined: {e}");
+        let unjoined = failures.into_iter().map(|(index, e)| (index, sentence(e))).collect();
+        let before = std::mem::replace(&mut self.unjoined, unjoined);
+        for (index, why) in &self.unjoined {
+            if before.get(index) != Some(why) {
+                log::warn!("{}: {why}", Agent::interface_name(&self.links, *index).unwrap_or_default());
+            }
+        }
+        // Those of before, too: they may be joined by now.  The engine knows only interfaces that it was told of.
+        let touched: BTreeSet<u32> = before.into_keys().chain(self.unjoined.keys().copied()).collect();
+        touched.into_iter().for_each(|index| self.tell_broken(index));
+    }
+
+    /// Tells the engine whether an interface works.
+    pub(super) fn tell_broken(&mut self, index: u32) {
+        let why = self.broken.get(&index).or_else(|| self.unjoined.get(&index)).cloned();
+        self.engine.set_broken(self.now, &mut os_entropy, index, why);
     }
 }
 

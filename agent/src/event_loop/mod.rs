@@ -76,17 +76,22 @@ pub struct Agent {
     routes_changed: bool,
     /// Interfaces by which nothing could be sent, and why.
     broken: BTreeMap<u32, String>,
+    /// Interfaces on which the IPv6 group could not be joined, and why.
+    unjoined: BTreeMap<u32, String>,
     engine: Engine<Standard, AllOn>,
     beats: u64,
     state: StateDir,
     held: BTreeMap<ClaimId, Held>,
     /// Something happened that a verdict may depend on.
     unsettled: bool,
+    /// Sending told the engine something new, after its events were taken: another turn is due at once.
+    again: bool,
     plugins: PluginHost,
     control: Option<Server>,
     checks: Vec<requests::PendingCheck>,
     reloading: Option<reload::Reloading>,
-    stop_wanted: Option<requests::Asker>,
+    /// Who asked for a stop.
+    stop_wanted: Vec<requests::Asker>,
     counters: Counters,
     records: VecDeque<Arc<Record>>,
     seq: u64,
@@ -165,7 +170,8 @@ impl Agent {
         Some(deadline.since(Mono(clock::boottime_ns())))
     }
 
-    /// Takes in at most `max` datagrams and does all that is due.  Never waits.
+    /// Takes in datagrams, a batch of each family at least and no further one after `max`, and does all that is due.
+    /// Never waits.
     ///
     /// # Errors
     /// If the kernel refuses to poll.
@@ -201,7 +207,7 @@ impl Agent {
     }
 
     fn wants_stop(&self) -> bool {
-        self.stop_wanted.is_some() || self.wake.stop.load(Ordering::Acquire)
+        !self.stop_wanted.is_empty() || self.wake.stop.load(Ordering::Acquire)
     }
 
     /// The next record, if [`Setup::records`] are kept.
@@ -209,17 +215,20 @@ impl Agent {
         self.records.pop_front()
     }
 
-    /// A clean stop: says goodbye, stops the plugins within `stop_timeout`, closes the control socket.
+    /// A clean stop: says goodbye, stops the plugins within `stop_timeout`, gives port and state directory back, and
+    /// only then tells whoever asked for it, so that they may start another agent at once.
     pub fn shut_down(mut self) {
         self.now = clock::now();
         self.engine.shut_down(self.now, &mut os_entropy);
         self.flush_transmits();
-        let abandoned = self.plugins.stop(self.setup.config.agent.stop_timeout);
-        for id in abandoned {
+        let Agent { plugins, setup, control, stop_wanted, sockets, state, .. } = self;
+        for id in plugins.stop(setup.config.agent.stop_timeout) {
             log::warn!("plugin {id} did not stop in time and is abandoned");
         }
-        if let Some(mut control) = self.control.take() {
-            if let Some(asker) = self.stop_wanted.take() {
+        drop((sockets, state));
+        if let Some(mut control) = control {
+            control.hide();
+            for asker in stop_wanted {
                 control.reply(asker.client, asker.id, &Ok(serde_json::json!({})));
             }
             control.close("the agent has stopped");

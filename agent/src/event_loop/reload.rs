@@ -6,6 +6,7 @@ use serialnumberd_core::{ClaimId, ClaimKeys};
 use super::requests::Asker;
 use super::start::{core_license, derive, settings, with_place};
 use super::{Agent, os_entropy};
+use crate::clock;
 use crate::config::{Config, LicenseConfig};
 use crate::control::Access;
 use crate::paths::Environment;
@@ -43,6 +44,8 @@ impl Agent {
         let config =
             self.setup.config.read_again(&Environment::of_this_process()).map_err(|e| e.to_string())?;
         let keys = config.licenses.iter().map(|l| self.keys_of(l)).collect::<Result<_, _>>()?;
+        // Deriving keys takes its time; what is asked from here on must not be late before it is asked.
+        self.now = clock::now();
         let specs = config.plugin_specs().map_err(|e| e.to_string())?;
         self.plugins.prepare_reload(&specs, self.now.boot.0).map_err(|e| with_place(&config, &e))?;
         Ok(Reloading { config, keys, asker })
@@ -86,6 +89,10 @@ impl Agent {
         if let Some(control) = &mut self.control {
             control.set_access(Access::new(&agent.control_uids, &agent.control_gids));
         }
+        if old.agent.peers != agent.peers {
+            // Who is new among them would else hear nothing for an interval.
+            self.engine.burst(self.now, &mut os_entropy, None);
+        }
         if old.agent.interfaces != agent.interfaces {
             self.look_at_links();
         }
@@ -100,6 +107,9 @@ impl Agent {
         let licenses = self.setup.config.licenses.clone();
         for (license, keys) in licenses.iter().zip(keys) {
             self.take_license(license, keys, &old);
+        }
+        if self.setup.config.plugins != old.plugins {
+            self.ask_anew();
         }
         let warnings: Vec<String> = self.setup.config.warnings.iter().map(ToString::to_string).collect();
         warnings.iter().for_each(|w| log::warn!("{w}"));

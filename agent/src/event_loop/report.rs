@@ -47,7 +47,12 @@ impl Agent {
                 Legacy::Answer => "answer",
             }
             .to_owned(),
-            health: self.broken.iter().map(|(i, why)| self.broken_text(*i, why)).collect(),
+            health: self
+                .broken
+                .iter()
+                .chain(&self.unjoined)
+                .map(|(i, why)| self.broken_text(*i, why))
+                .collect(),
         }
     }
 

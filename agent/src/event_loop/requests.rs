@@ -52,7 +52,7 @@ impl Agent {
                 self.reply(asker, &answer);
             }
             Request::Reload => self.reload(Some(asker)),
-            Request::Stop => self.stop_wanted = Some(asker),
+            Request::Stop => self.stop_wanted.push(asker),
             // The server keeps the list of watchers.
             Request::Watch => self.reply(asker, &Ok(json!({}))),
         }
@@ -76,6 +76,10 @@ impl Agent {
     pub(super) fn answer_checks(&mut self) {
         let mut checks = std::mem::take(&mut self.checks);
         checks.retain(|check| {
+            // Nobody waits any more; kept, they would pile up for as long as a check may wait.
+            if !self.control.as_ref().is_some_and(|c| c.is_here(check.asker.client)) {
+                return false;
+            }
             let answer = self.check(check.product);
             let waits = match &answer {
                 Ok((answer, pending)) => *pending || (check.wait && answer.probing),
@@ -94,10 +98,11 @@ impl Agent {
 
     /// The verdict on a product, and whether one is under way.
     fn check(&self, product: Product) -> Result<(CheckAnswer, bool), String> {
-        let held = self.held.values().find(|h| h.product == product).ok_or_else(|| self.not_held(product))?;
-        let view = self.view(product).ok_or_else(|| self.not_held(product))?;
+        let (claim, held) =
+            self.held.iter().find(|(_, h)| h.product == product).ok_or_else(|| self.not_held(product))?;
+        let state = self.engine.claim_brief(claim).ok_or_else(|| self.not_held(product))?.state;
         let decision = &held.verdict.decision;
-        let probing = view.state == State::Probing && decision.verdict == Verdict::ABSTAIN;
+        let probing = state == State::Probing && decision.verdict == Verdict::ABSTAIN;
         let reason = if probing {
             "still probing whether another host holds this license".to_owned()
         } else {
@@ -105,7 +110,7 @@ impl Agent {
         };
         let answer = CheckAnswer {
             product: product.to_string(),
-            state: view.state.to_string(),
+            state: state.to_string(),
             verdict: decision.verdict.to_string(),
             reason,
             probing,
@@ -121,7 +126,8 @@ impl Agent {
 
     /// What signal handlers and other threads asked for.
     pub(super) fn take_flags(&mut self) {
-        if self.wake.reload.swap(false, std::sync::atomic::Ordering::AcqRel) {
+        // While a reload waits for plugins a further one is not refused but comes after it: the file changed again.
+        if self.reloading.is_none() && self.wake.reload.swap(false, std::sync::atomic::Ordering::AcqRel) {
             self.reload(None);
         }
     }

@@ -33,8 +33,8 @@ impl Agent {
                 GENERATION => generation = true,
                 token => {
                     if let Some(control) = &mut self.control {
-                        control
-                            .ready(token, event.is_readable() || event.is_read_closed() || event.is_error());
+                        let readable = event.is_readable() || event.is_read_closed() || event.is_error();
+                        control.ready(token, readable, event.is_write_closed());
                     }
                 }
             }
@@ -58,7 +58,10 @@ impl Agent {
 
     /// Whether there is work that no readiness will tell of.
     pub(super) fn has_backlog(&self) -> bool {
-        self.waiting[0] || self.waiting[1] || self.control.as_ref().is_some_and(|c| c.has_backlog())
+        self.again
+            || self.waiting[0]
+            || self.waiting[1]
+            || self.control.as_ref().is_some_and(|c| c.has_backlog())
     }
 
     /// When [`Agent::turn`] has something to do by time alone.
@@ -73,6 +76,7 @@ impl Agent {
     pub(super) fn turn(&mut self, max: usize) {
         self.now = clock::now();
         self.counters.turns += 1;
+        self.again = false;
         self.engine.turn(self.now, &mut os_entropy);
         if std::mem::take(&mut self.generation_changed) {
             log::warn!(
@@ -82,7 +86,6 @@ impl Agent {
         }
         self.receive(max);
         self.serve_control();
-        self.take_flags();
         self.unsettled |= self.plugins.tick(self.now.boot.0);
         self.take_actions();
         self.on_time();
@@ -92,10 +95,11 @@ impl Agent {
         self.flush_transmits();
     }
 
-    /// Takes in datagrams, at most `max` or a batch more, IPv4 and IPv6 in turns.
+    /// Takes in datagrams, IPv4 and IPv6 in turns, a batch each time and none after `max`.
     fn receive(&mut self, max: usize) {
         let mut taken = 0;
-        while taken < max && (self.waiting[0] || self.waiting[1]) {
+        // With a `max` of 0, too, it gets on: what stays behind would be work that never ends.
+        while taken < max.max(1) && (self.waiting[0] || self.waiting[1]) {
             for (place, family) in [(0, Family::V4), (1, Family::V6)] {
                 if self.waiting[place] {
                     taken += self.receive_batch(place, family);
@@ -130,6 +134,7 @@ impl Agent {
             self.engine.handle_time(self.now, &mut os_entropy);
         }
         self.poll_reload();
+        self.take_flags();
     }
 
     /// Takes in what the kernel tells of interfaces; they are looked at once it has told all.
@@ -179,16 +184,18 @@ impl Agent {
         // One peer that cannot be reached says nothing of the link.
         if to_all {
             let why = format!("nothing can be sent: {error}");
-            self.broken.insert(route.interface, why.clone());
-            self.engine.set_broken(self.now, &mut os_entropy, route.interface, Some(why));
+            self.again |= !self.broken.contains_key(&route.interface);
+            self.broken.insert(route.interface, why);
+            self.tell_broken(route.interface);
         }
     }
 
     fn note_works(&mut self, failed: &[u32]) {
         let works: Vec<u32> = self.broken.keys().filter(|i| !failed.contains(i)).copied().collect();
         for interface in works {
+            self.again = true;
             self.broken.remove(&interface);
-            self.engine.set_broken(self.now, &mut os_entropy, interface, None);
+            self.tell_broken(interface);
         }
     }
 }

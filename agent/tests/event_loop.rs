@@ -1,0 +1,292 @@
+//! Agents in a foreign loop: nothing but `fd` in poll(2), `timeout` and `dispatch(1)`, on loopback addresses.
+//!
+//! What the loop leaves behind without saying so is found here: the driver never turns an agent that did not ask
+//! for it.  Times are the protocol's shortest; every wait has a bound.
+
+#[path = "plugins/rig.rs"]
+mod rig;
+
+use std::io::{Read as _, Write as _};
+use std::net::UdpSocket;
+use std::os::fd::BorrowedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rig::Rig;
+use serialnumberd::clock;
+use serialnumberd::config::Config;
+use serialnumberd::event_loop::{Agent, Dispatched, Setup};
+use serialnumberd::paths::{Environment, Profile};
+use serialnumberd::status::{ClaimStatus, Status};
+use serialnumberd_core::Mono;
+
+/// Only a broken test waits so long.
+const LONG: Duration = Duration::from_secs(20);
+
+fn now() -> Mono {
+    Mono(clock::boottime_ns())
+}
+
+/// The file of one agent, in a directory of its own.
+struct Home {
+    dir: tempfile::TempDir,
+    address: &'static str,
+}
+
+impl Home {
+    fn new(address: &'static str) -> Home {
+        Home { dir: tempfile::tempdir().expect("a temporary directory"), address }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).display().to_string()
+    }
+
+    /// Writes the file: further keys of [agent], then licenses and plugins.
+    fn write(&self, keys: &str, tables: &str) {
+        let text = format!(
+            "[agent]\nstate_dir = \"{}\"\ncontrol = \"{}\"\naddress = \"{}\"\ninterval = \"1s\"\nconfirm_after = \"1s\"\n\
+             stop_timeout = \"200ms\"\n{keys}\n{tables}",
+            self.path("state"),
+            self.path("control.sock"),
+            self.address,
+        );
+        std::fs::write(self.path("agent.toml"), text).expect("written");
+    }
+
+    fn start(&self) -> Agent {
+        let path = self.path("agent.toml");
+        let environment = Environment::of_this_process();
+        let config = Config::load(Path::new(&path), Profile::System, &environment).expect("a good file");
+        Agent::start(Setup { config, control: true, records: true }).expect("it starts")
+    }
+}
+
+fn license(product: &str, serial: &str) -> String {
+    format!("[[license]]\nproduct = \"{product}\"\nserial = \"{serial}\"\n")
+}
+
+/// One step of a program's own loop: waits as the agents allow, and turns those that asked for it.
+fn step(agents: &mut [Agent]) {
+    let timeouts: Vec<_> = agents.iter_mut().map(Agent::timeout).collect();
+    let wait = timeouts.iter().flatten().min().copied().unwrap_or(LONG);
+    // In whole milliseconds, rounded up: else the last one is spent spinning.
+    let wait = PollTimeout::try_from(wait.as_micros().div_ceil(1000)).expect("below a month");
+    let began = now();
+    let fds: Vec<i32> = agents.iter().map(Agent::fd).collect();
+    let mut polled: Vec<PollFd<'_>> =
+        fds.iter().map(|fd| PollFd::new(borrow(*fd), PollFlags::POLLIN)).collect();
+    poll(&mut polled, wait).expect("poll");
+    let ready: Vec<bool> = polled.iter().map(|p| p.any().unwrap_or(true)).collect();
+    let waited = now().since(began);
+    for ((agent, is_ready), timeout) in agents.iter_mut().zip(ready).zip(timeouts) {
+        if is_ready || timeout.is_some_and(|t| t <= waited) {
+            agent.dispatch(1).expect("dispatched");
+        }
+    }
+}
+
+#[allow(unsafe_code, reason = "an agent hands out a raw descriptor, as C programs want it")]
+fn borrow(fd: i32) -> BorrowedFd<'static> {
+    // SAFETY: the descriptor belongs to an agent that outlives the poll it is borrowed for.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+fn until(what: &str, agents: &mut [Agent], mut done: impl FnMut(&mut [Agent]) -> bool) {
+    let began = now();
+    while !done(agents) {
+        assert!(now().since(began) < LONG, "not within {LONG:?}: {what}");
+        step(agents);
+    }
+}
+
+fn claim(status: &Status, product: &str) -> Option<ClaimStatus> {
+    status.claims.iter().find(|c| c.product == product).cloned()
+}
+
+fn state(agent: &mut Agent, product: &str) -> String {
+    claim(&agent.status(), product).map_or_else(|| "not held".to_owned(), |c| c.state)
+}
+
+#[test]
+fn two_agents_in_a_foreign_loop_find_each_other_and_part() {
+    let homes = [Home::new("127.0.7.1"), Home::new("127.0.7.2")];
+    for (home, peer) in homes.iter().zip(["127.0.7.2", "127.0.7.1"]) {
+        home.write(&format!("port = 62710\npeers = [\"{peer}\"]"), &license("xsvr", "SHARED"));
+    }
+    let mut agents: Vec<Agent> = homes.iter().map(Home::start).collect();
+    let fds: Vec<_> = agents.iter().map(Agent::fd).collect();
+    until("both know of the conflict", &mut agents, |a| {
+        a.iter_mut().all(|a| ["conflict", "duplicate"].contains(&state(a, "xsvr").as_str()))
+    });
+    until("both have it confirmed, and warn", &mut agents, |a| {
+        a.iter_mut().all(|a| {
+            claim(&a.status(), "xsvr").is_some_and(|c| c.state == "duplicate" && c.verdict == "warn")
+        })
+    });
+    assert_eq!(fds, agents.iter().map(Agent::fd).collect::<Vec<_>>(), "the descriptor is for life");
+    let gone = agents.pop().expect("two");
+    gone.shut_down();
+    let (began, last) = (now(), &mut agents);
+    until("the goodbye resolves it", last, |a| {
+        claim(&a[0].status(), "xsvr").is_some_and(|c| c.state == "clear" && c.verdict == "allow")
+    });
+    assert!(now().since(began) < Duration::from_secs(1), "a goodbye needs no time");
+    let seqs: Vec<u64> = std::iter::from_fn(|| last[0].poll_record()).map(|r| r.seq).collect();
+    assert!(seqs.len() > 5 && seqs.windows(2).all(|w| w[1] == w[0] + 1), "{seqs:?}");
+}
+
+#[test]
+fn a_burst_is_taken_in_whole_a_batch_at_a_time() {
+    let home = Home::new("127.0.7.3");
+    home.write("port = 62710\nlegacy = \"off\"", "");
+    let mut agents = [home.start()];
+    until("it rests", &mut agents, |a| a[0].timeout() != Some(Duration::ZERO));
+    let sender = UdpSocket::bind("127.0.7.4:0").expect("a socket");
+    for burst in 1..=5u64 {
+        (0..250).for_each(|_| assert_eq!(sender.send_to(b"nonsense", "127.0.7.3:62710").expect("sent"), 8));
+        assert_eq!(agents[0].dispatch(1).expect("dispatched"), Dispatched::More, "it says what it leaves");
+        let mut turns = 1;
+        while agents[0].timeout() == Some(Duration::ZERO) {
+            agents[0].dispatch(0).expect("dispatched");
+            turns += 1;
+        }
+        let counters = agents[0].status().counters;
+        assert_eq!(counters.received + counters.kernel_drops, burst * 250, "nothing is stranded");
+        assert!((4..=20).contains(&turns), "{turns} turns");
+    }
+}
+
+#[test]
+fn an_idle_agent_asks_for_no_turn_and_a_wake_from_elsewhere_is_one() {
+    let home = Home::new("127.0.7.5");
+    home.write("port = 62710", "");
+    let mut agents = [home.start()];
+    until("it rests", &mut agents, |a| a[0].timeout() != Some(Duration::ZERO));
+    let turns = |a: &mut Agent| a.status().counters.more["turns"];
+    let before = turns(&mut agents[0]);
+    assert!(agents[0].timeout().is_none_or(|t| t > Duration::from_secs(1)), "{:?}", agents[0].timeout());
+    assert_eq!(turns(&mut agents[0]), before);
+    let wake = agents[0].wake();
+    let other = std::thread::spawn(move || wake.stop());
+    step(&mut agents);
+    other.join().expect("it rang");
+    assert_eq!(agents[0].dispatch(1).expect("dispatched"), Dispatched::Stopping);
+}
+
+#[test]
+fn a_reload_takes_licenses_away_and_adds_them_or_changes_nothing() {
+    let homes = [Home::new("127.0.7.6"), Home::new("127.0.7.7")];
+    let peers = ["port = 62710\npeers = [\"127.0.7.7\"]", "port = 62710\npeers = [\"127.0.7.6\"]"];
+    homes[0].write(peers[0], &license("xsvr", "SHARED"));
+    homes[1].write(peers[1], &(license("xsvr", "SHARED") + &license("fcsrv", "OTHER")));
+    let mut agents: Vec<Agent> = homes.iter().map(Home::start).collect();
+    until("the conflict is known to both", &mut agents, |a| {
+        a.iter_mut().all(|a| ["conflict", "duplicate"].contains(&state(a, "xsvr").as_str()))
+    });
+    let held = |a: &mut Agent| a.status().claims.into_iter().map(|c| c.claim).collect::<Vec<_>>();
+    let before = held(&mut agents[1]);
+
+    homes[1].write(peers[1], &(license("xsvr", "NEW") + "seets = 2\n"));
+    agents[1].wake().reload();
+    step(&mut agents);
+    step(&mut agents);
+    assert_eq!(held(&mut agents[1]), before, "a bad file changes nothing");
+
+    homes[1].write(peers[1], &(license("xsvr", "NEW") + &license("third", "THIRD")));
+    agents[1].wake().reload();
+    until("the new licenses are held", &mut agents, |a| {
+        state(&mut a[1], "third") == "clear" && state(&mut a[1], "xsvr") == "clear"
+    });
+    assert_eq!(state(&mut agents[1], "fcsrv"), "not held");
+    assert!(held(&mut agents[1]).iter().all(|c| !before.contains(c)), "another serial is another claim");
+    assert_eq!(state(&mut agents[0], "xsvr"), "clear", "the old serial was given up with a goodbye");
+}
+
+#[test]
+fn a_policy_that_sleeps_denies_only_if_it_counts_and_that_is_wanted() {
+    let rig = Rig::new();
+    let library = rig.build("bad", "bad.so", &["SLEEPS"]);
+    for (address, worth, wish, expected) in [
+        ("127.0.7.8", "require", "keep", "allow"),
+        ("127.0.7.9", "require", "deny", "deny"),
+        ("127.0.7.10", "advise", "deny", "allow"),
+    ] {
+        let home = Home::new(address);
+        let plugin = format!(
+            "[[plugin]]\npath = \"{}\"\nverdict = \"{worth}\"\ngrant = [\"verdict\", \"announce\", \"holders\"]\n",
+            library.display()
+        );
+        let keys = format!("port = 62710\non_policy_failure = \"{wish}\"");
+        home.write(&keys, &(license("xsvr", "ALONE") + &plugin));
+        let mut agents = [home.start()];
+        until("a verdict is given", &mut agents, |a| {
+            claim(&a[0].status(), "xsvr").is_some_and(|c| c.state == "clear" && !c.verdict_pending)
+        });
+        let status = agents[0].status();
+        let found = claim(&status, "xsvr").expect("it is held");
+        assert_eq!(found.verdict, expected, "{worth}, {wish}: {}", found.reason);
+        assert_eq!(status.plugins[0].late, 1);
+        let (began, [agent]) = (now(), agents);
+        agent.shut_down();
+        assert!(now().since(began) < Duration::from_secs(2), "an abandoned plugin holds nobody up");
+    }
+}
+
+#[test]
+fn clients_that_left_while_they_waited_keep_nobody_out() {
+    let home = Home::new("127.0.7.11");
+    home.write("port = 62710", &license("xsvr", "ALONE"));
+    let mut agents = [home.start()];
+    let connect = || UnixStream::connect(home.path("control.sock")).expect("it answers");
+    let ask = b"{\"proto\":1}\n{\"id\":1,\"request\":\"check\",\"product\":\"xsvr\",\"wait_ms\":60000}\n";
+    let waiting: Vec<UnixStream> = (0..64)
+        .map(|_| {
+            let mut client = connect();
+            client.write_all(ask).expect("written");
+            step(&mut agents);
+            client
+        })
+        .collect();
+    assert_eq!(state(&mut agents[0], "xsvr"), "probing", "else none of them waits");
+    drop(waiting);
+    step(&mut agents);
+    let mut client = connect();
+    step(&mut agents);
+    client.set_nonblocking(true).expect("set");
+    let mut line = [0; 256];
+    let n = client.read(&mut line).expect("an answer is there");
+    assert_eq!(&line[..n], b"{\"proto\":1}\n", "{}", String::from_utf8_lossy(&line[..n]));
+}
+
+#[test]
+fn who_asked_for_a_stop_may_start_the_next_agent_at_once() {
+    let home = Home::new("127.0.7.12");
+    home.write("port = 62710", &license("xsvr", "ALONE"));
+    let mut agents = vec![home.start()];
+    let clients: Vec<_> = (0..2)
+        .map(|_| {
+            let mut client = UnixStream::connect(home.path("control.sock")).expect("it answers");
+            client.write_all(b"{\"proto\":1}\n{\"id\":1,\"request\":\"stop\"}\n").expect("written");
+            client
+        })
+        .collect();
+    while agents[0].dispatch(1).expect("dispatched") != Dispatched::Stopping {}
+    let agent = agents.pop().expect("one");
+    let stopper = std::thread::spawn(move || agent.shut_down());
+    for mut client in clients {
+        client.set_read_timeout(Some(LONG)).expect("set");
+        let mut text = String::new();
+        while !text.contains("\"id\":1") {
+            let mut bytes = [0; 256];
+            let n = client.read(&mut bytes).expect("the answer of the stop");
+            assert!(n > 0, "both who asked are answered: {text}");
+            text += &String::from_utf8_lossy(&bytes[..n]);
+        }
+        assert!(text.contains("{\"id\":1,\"ok\":{}}"), "{text}");
+        drop(home.start());
+    }
+    stopper.join().expect("it stopped");
+}
