@@ -37,8 +37,8 @@ pub struct StateDir {
     /// Held as long as this lives.
     _lock: Flock<File>,
     memory: Memory,
-    /// Whether the disk has refused the memory, and people were told.
-    told: bool,
+    /// The disk has refused the memory, and people were told.
+    unsaved: bool,
 }
 
 impl StateDir {
@@ -65,7 +65,7 @@ impl StateDir {
             e => fail("it cannot be locked", &e),
         })?;
         let memory = read_memory(&path.join(MEMORY)).map_err(|e| fail(MEMORY, &e))?;
-        let mut dir = StateDir { path: path.to_owned(), _lock: lock, memory, told: false };
+        let mut dir = StateDir { path: path.to_owned(), _lock: lock, memory, unsaved: false };
         dir.memory.runs += 1;
         dir.save().map_err(|e| fail("it cannot be written", &e))?;
         Ok(dir)
@@ -114,20 +114,27 @@ impl StateDir {
         self.memory.since_ms.get(&claim.to_string()).copied().unwrap_or(0)
     }
 
-    /// Remembers since when this installation holds `claim`.  If the disk refuses, the agent goes on and says so once.
+    /// Whether something is still to be remembered of `claims`: a disk refused it, or the wall clock was of no use yet.
+    #[must_use]
+    pub fn lacks<'a>(&self, mut claims: impl Iterator<Item = &'a ClaimId>) -> bool {
+        self.unsaved || claims.any(|claim| self.since_ms(claim) == 0)
+    }
+
+    /// Remembers since when this installation holds `claim`.  If the disk refuses, the agent goes on and says so
+    /// once; the next call tries again.
     pub fn remember_since(&mut self, claim: &ClaimId, since_ms: u64) {
-        if since_ms == 0 || self.since_ms(claim) == since_ms {
+        if since_ms == 0 || (self.since_ms(claim) == since_ms && !self.unsaved) {
             return;
         }
         self.memory.since_ms.insert(claim.to_string(), since_ms);
         match self.save() {
-            Ok(()) => self.told = false,
-            Err(e) if !self.told => {
+            Ok(()) => self.unsaved = false,
+            Err(e) if !self.unsaved => {
                 log::warn!(
                     "{}: since when claims are held cannot be kept: {e}",
                     self.path.join(MEMORY).display()
                 );
-                self.told = true;
+                self.unsaved = true;
             }
             Err(_) => {}
         }
@@ -191,6 +198,24 @@ mod tests {
         for file in [KEY, MEMORY] {
             assert_eq!(fs::metadata(path.join(file)).unwrap().permissions().mode() & 0o777, 0o600, "{file}");
         }
+    }
+
+    #[test]
+    fn what_the_disk_refused_is_written_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let claim = ClaimId([7; 16]);
+        let in_the_way = dir.path().join("memory.new");
+        {
+            let mut state = StateDir::open(dir.path()).unwrap();
+            assert!(state.lacks([claim].iter()), "the wall clock may still come right");
+            fs::create_dir(&in_the_way).unwrap();
+            state.remember_since(&claim, 1_800_000_000_000);
+            assert!(state.lacks([claim].iter()));
+            fs::remove_dir(&in_the_way).unwrap();
+            state.remember_since(&claim, 1_800_000_000_000);
+            assert!(!state.lacks([claim].iter()));
+        }
+        assert_eq!(StateDir::open(dir.path()).unwrap().since_ms(&claim), 1_800_000_000_000);
     }
 
     #[test]

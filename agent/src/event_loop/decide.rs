@@ -8,7 +8,7 @@ use serialnumberd_core::{ClaimId, Event, State};
 use super::Agent;
 use crate::clock;
 use crate::control::EventView;
-use crate::plugin::Action;
+use crate::plugin::{self, Action};
 use crate::record::{Body, Record};
 use crate::verdict::{Facts, PATIENCE};
 
@@ -26,6 +26,9 @@ impl Agent {
         }
         if self.engine.beats() != self.beats {
             self.beats = self.engine.beats();
+            if self.state.lacks(self.held.keys()) {
+                self.remember_since();
+            }
             self.publish(Body::Tick, None);
         }
     }
@@ -165,7 +168,9 @@ impl Agent {
             };
             if held.verdict.settle(&facts) {
                 let decision = held.verdict.decision.clone();
-                log::info!("{}: verdict {}: {}", held.product, decision.verdict, decision.reason);
+                // A plugin's words: no line of the log may be forged with them.
+                let reason = plugin::clean(decision.reason.as_bytes());
+                log::info!("{}: verdict {}: {reason}", held.product, decision.verdict);
                 let (product, coverage, state) = (held.product, self.engine.coverage_state(), brief.state);
                 self.publish(
                     Body::State { product, claim, old: state, new: state, coverage, decision },

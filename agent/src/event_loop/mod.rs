@@ -222,9 +222,8 @@ impl Agent {
         self.engine.shut_down(self.now, &mut os_entropy);
         self.flush_transmits();
         let Agent { plugins, setup, control, stop_wanted, sockets, state, .. } = self;
-        for id in plugins.stop(setup.config.agent.stop_timeout) {
-            log::warn!("plugin {id} did not stop in time and is abandoned");
-        }
+        // Whoever is abandoned was named in the log.
+        let _abandoned = plugins.stop(setup.config.agent.stop_timeout);
         drop((sockets, state));
         if let Some(mut control) = control {
             control.hide();

@@ -6,7 +6,7 @@ use super::limits::{LOG_BURST, LOG_LINE_MAX, LOG_PER_SECOND};
 
 /// What is written of a line: UTF-8, cut at [`LOG_LINE_MAX`], control characters escaped, so that a
 /// plugin cannot forge a second line or move a terminal's cursor.
-pub(super) fn clean(bytes: &[u8]) -> String {
+pub(crate) fn clean(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LOG_LINE_MAX)]);
     let mut line = String::with_capacity(text.len());
     for c in text.trim_end().chars() {

@@ -56,6 +56,7 @@ pub use file::find;
 pub use host::PluginHost;
 pub use host_table::HostInfo;
 pub use instance::PluginStatus;
+pub(crate) use log_line::clean;
 pub use manifest::{Manifest, manifest};
 pub use metrics::Metric;
 pub use options::{OptionKind, OptionSpec};
