@@ -129,7 +129,6 @@ impl Worker {
                 let _noted = self.judge(result);
             }
         }
-        self.context.shared.done.fetch_add(1, Ordering::Release);
         true
     }
 
@@ -152,7 +151,6 @@ impl Worker {
             self.batch.add(item);
         }
         let n = self.deliver();
-        self.context.shared.done.fetch_add(n, Ordering::Release);
         n > 0
     }
 
