@@ -150,8 +150,7 @@ impl Worker {
             let Ok(item) = self.queue.pop() else { break };
             self.batch.add(item);
         }
-        let n = self.deliver();
-        n > 0
+        self.deliver() > 0
     }
 
     /// Gives the batch to the plugin and its answers to the loop; how many events it had.
