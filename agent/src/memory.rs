@@ -1,4 +1,4 @@
-//! Gives back code that an idle agent does not use.
+//! Gives back code and constants that an idle agent does not use.
 //!
 //! Most of an idle daemon's resident memory is code that ran once: command line, TOML, Argon2, loading plugins,
 //! mapped in steps of 64 KiB by the kernel's fault-around.  It is clean and stays in the page cache; what is used
@@ -31,11 +31,11 @@ pub struct Code {
 }
 
 impl Code {
-    /// All code that is mapped now.
+    /// All code and constants that are mapped now.
     #[must_use]
     pub fn mapped() -> Code {
-        let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        Code { mappings: maps.lines().filter_map(code_of_a_file).collect(), used_until: Mono::default() }
+        let smaps = fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+        Code { mappings: unwritten_parts_of_files(&smaps), used_until: Mono::default() }
     }
 
     /// Gives back all resident pages before a long sleep.
@@ -50,19 +50,36 @@ impl Code {
 
 /// Unmaps the resident pages of a mapping; where the kernel refuses, nothing is lost but some kilobytes.
 fn give_back(start: usize, len: usize) {
-    // SAFETY: the range is a whole private mapping of a file without write permission, which is never unmapped
-    // (plugins are RTLD_NODELETE), so its pages are clean copies of that file, and MADV_DONTNEED only makes
-    // the next access read them again.
+    // SAFETY: the range is a whole private mapping of a file that can not be written to and holds no page of its
+    // own (relocated data does), and that is never unmapped (plugins are RTLD_NODELETE): all its pages are
+    // clean copies of the file, and MADV_DONTNEED only makes the next access read them again.
     unsafe { libc::madvise(start as *mut libc::c_void, len, libc::MADV_DONTNEED) };
 }
 
-/// Address and length of a mapping in a line of /proc/PID/maps, if it is executable code of a file.
-fn code_of_a_file(line: &str) -> Option<(usize, usize)> {
+/// Address and length of the mappings in /proc/PID/smaps that are nothing but parts of files: no permission to
+/// write, and no page that was written before that was taken away (RELRO).
+fn unwritten_parts_of_files(smaps: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut candidate = None;
+    for line in smaps.lines() {
+        if let Some(mapping) = mapping(line) {
+            candidate = mapping;
+        } else if line.split_ascii_whitespace().eq(["Anonymous:", "0", "kB"]) {
+            found.extend(candidate.take());
+        }
+    }
+    found
+}
+
+/// A mapping's head line: `Some` if it is one, and in it address and length if it is a read-only part of a file.
+#[allow(clippy::option_option, reason = "no head line, or the head line of something else")]
+fn mapping(line: &str) -> Option<Option<(usize, usize)>> {
     let mut fields = line.split_ascii_whitespace();
-    let (range, permissions, path) = (fields.next()?, fields.next()?, fields.nth(3)?);
-    let (start, end) = range.split_once('-')?;
+    let (start, end) = fields.next()?.split_once('-')?;
     let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
-    (permissions == "r-xp" && path.starts_with('/')).then(|| (start, end.saturating_sub(start)))
+    let read_only = matches!(fields.next()?, "r-xp" | "r--p");
+    let of_a_file = fields.nth(3).is_some_and(|path| path.starts_with('/'));
+    Some((read_only && of_a_file).then(|| (start, end.saturating_sub(start))))
 }
 
 #[cfg(test)]
@@ -70,14 +87,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_private_code_of_files_is_given_back() {
-        let code = "7f00a000-7f00c000 r-xp 00001000 fe:00 123   /usr/lib/libc.so.6";
-        assert_eq!(code_of_a_file(code), Some((0x7f00_a000, 0x2000)));
-        for other in ["r--p", "rw-p", "rwxp", "r-xs"] {
-            assert_eq!(code_of_a_file(&code.replace("r-xp", other)), None, "{other}");
+    fn only_unwritten_parts_of_files_are_given_back() {
+        let smaps = |permissions: &str, path: &str, anonymous: &str| {
+            let head = format!("7f00a000-7f00c000 {permissions} 00001000 fe:00 123   {path}");
+            unwritten_parts_of_files(&format!(
+                "{head}\nSize: 8 kB\nAnonymous:   {anonymous} kB\nVmFlags: rd\n"
+            ))
+        };
+        let here = vec![(0x7f00_a000, 0x2000)];
+        assert_eq!(smaps("r-xp", "/usr/lib/libc.so.6", "0"), here);
+        assert_eq!(smaps("r--p", "/usr/lib/libc.so.6", "0"), here);
+        assert_eq!(smaps("r--p", "/usr/lib/libc.so.6", "16"), [], "relocated data");
+        for permissions in ["rw-p", "rwxp", "r-xs"] {
+            assert_eq!(smaps(permissions, "/usr/lib/libc.so.6", "0"), [], "{permissions}");
         }
-        assert_eq!(code_of_a_file("7ffe0000-7ffe2000 r-xp 00000000 00:00 0   [vdso]"), None);
-        assert_eq!(code_of_a_file("7ffe0000-7ffe2000 r-xp 00000000 00:00 0"), None);
+        assert_eq!(smaps("r-xp", "[vdso]", "0"), []);
+        assert_eq!(smaps("r-xp", "", "0"), []);
     }
 
     #[test]
