@@ -3,6 +3,8 @@
 //! Signal handlers belong to a program, not to the agent: here they are made, and only here.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level::pipe};
@@ -17,6 +19,9 @@ use crate::memory::Code;
 /// # Errors
 /// One sentence that says what, where, and what to do.
 pub fn run(config: Config) -> Result<(), String> {
+    // Until the agent is there a SIGHUP has nothing to do: what it would read again is being read.
+    flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))
+        .map_err(|e| format!("signals cannot be received: {e}"))?;
     let mut agent = Agent::start(Setup { config, control: true, records: false })?;
     listen_to_signals(&agent.wake()).map_err(|e| format!("signals cannot be received: {e}"))?;
     let mut code = Code::mapped();

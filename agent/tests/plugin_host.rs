@@ -181,8 +181,9 @@ fn a_sleeper_costs_the_loop_nothing_and_is_abandoned() {
         host.publish(&announcement(seq));
     }
     assert!(rig.now_ns() - begun_ns < 1_000_000_000, "publishing never waits");
-    host.tick(begun_ns);
-    let watch_ns = host.next_deadline_ns().expect("a call is under way");
+    // A short call wakes nobody later; one that takes its time is watched.
+    host.tick(begun_ns + 50_000_000);
+    let watch_ns = host.next_deadline_ns().expect("a call takes its time");
     assert!(watch_ns > begun_ns && watch_ns < begun_ns + 5_100_000_000, "{watch_ns} {begun_ns}");
     host.tick(watch_ns);
     eventually("the good one has done its work", || host.next_deadline_ns().is_none());

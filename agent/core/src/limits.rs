@@ -24,6 +24,8 @@ pub const BURST: u8 = 3;
 pub const BURST_GAP: Duration = Duration::from_millis(250);
 /// After the last probe the claim is held.
 pub const PROBE_WAIT: Duration = Duration::from_millis(500);
+/// What plugins and operators ask to be announced is announced at most this often.
+pub const ASKED_SPACING: Duration = Duration::from_secs(1);
 /// A burst within this time of another is deferred.
 pub const BURST_SPACING: Duration = Duration::from_secs(10);
 /// When the first announcements come after the claim is held, in seconds: loss comes in bursts.

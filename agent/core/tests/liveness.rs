@@ -5,7 +5,7 @@ mod lan;
 
 use lan::{Lan, Puppet, QUESTION, license, secs};
 use serialnumberd_core::wire::Kind;
-use serialnumberd_core::{Coverage, Settings, Standard, State, crypto};
+use serialnumberd_core::{Coverage, Event, Settings, Standard, State, crypto};
 use std::time::Duration;
 
 #[test]
@@ -120,4 +120,43 @@ fn a_burst_that_is_called_for_during_another_comes_ten_seconds_after_it() {
     let wants = wants(&lan);
     assert_eq!(wants.len(), 9, "{wants:?}");
     assert_eq!((wants[3], wants[6]), (secs(10), secs(20)));
+}
+
+#[test]
+fn a_shorter_interval_holds_at_once_and_a_license_given_up_ends_its_conflict() {
+    let mut lan = Lan::new(97);
+    let a = lan.holder(1, "S", Settings::default());
+    let b = lan.holder(2, "S", Settings::default());
+    lan.run(secs(1000));
+    let now = lan.at();
+    let faster = Settings { interval: secs(2), ..Settings::default() };
+    lan.with(a, |engine, _| engine.configure(now, faster));
+    let heard = |l: &Lan| {
+        let announced = |e: &&Event| matches!(e, Event::Announcement { .. });
+        l.hosts[b].events.iter().filter(announced).count()
+    };
+    let before = heard(&lan);
+    lan.run(secs(7));
+    assert!(heard(&lan) >= before + 3, "{} announcements in 7 s", heard(&lan) - before);
+    let claim = lan.hosts[a].engine.claims(lan.at()).next().expect("it holds one").claim;
+    let now = lan.at();
+    lan.with(a, |engine, rng| engine.release(now, &mut |bytes: &mut [u8]| rng.fill(bytes), &claim));
+    let resolved = |e: &Event| matches!(e, Event::Resolved { .. });
+    assert_eq!(lan.hosts[a].events.iter().filter(|e| resolved(e)).count(), 1);
+}
+
+#[test]
+fn a_plugin_cannot_flood_the_network_by_asking() {
+    let mut lan = Lan::new(101);
+    let a = lan.holder(1, "S", Settings::default());
+    lan.run(secs(1000));
+    let before = lan.datagrams;
+    for _ in 0..1000 {
+        let now = lan.at();
+        lan.with(a, |engine, rng| {
+            engine.announce(now, &mut |bytes: &mut [u8]| rng.fill(bytes), lan::product())
+        });
+        lan.run(std::time::Duration::from_millis(10));
+    }
+    assert!((9..=13).contains(&(lan.datagrams - before)), "{} in 10 s", lan.datagrams - before);
 }

@@ -85,7 +85,7 @@ impl Agent {
         self.unsettled = true;
         let old = std::mem::replace(&mut self.setup.config, config);
         let agent = &self.setup.config.agent;
-        self.engine.configure(settings(agent));
+        self.engine.configure(self.now, settings(agent));
         if let Some(control) = &mut self.control {
             control.set_access(Access::new(&agent.control_uids, &agent.control_gids));
         }

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::Thread;
+use std::time::Duration;
 
 use rtrb::{Consumer, Producer};
 use serialnumberd_plugin::abi::{SLND_PERM_VERDICT, slnd_ev_bit};
 
 use super::begin::Ready;
-use super::limits::{CALL_STALLED, MESSAGES_A_TURN};
+use super::limits::{CALL_STALLED, CALL_WATCHED, MESSAGES_A_TURN};
 use super::metrics::Metric;
 use super::options::{OptionSpec, Settings};
 use super::outbox::{self, Outbox};
@@ -84,7 +85,6 @@ pub(super) struct Instance {
     /// The newest record that asked for its verdict and did not reach it.
     pub(super) missed: Option<u64>,
     commands: Producer<Command>,
-    commanded: u64,
     messages: Consumer<Message>,
     budget: usize,
     worker: Thread,
@@ -122,7 +122,6 @@ impl Instance {
             outbox: ready.outbox,
             missed: None,
             commands: parts.commands,
-            commanded: 0,
             messages: parts.messages,
             budget: MESSAGES_A_TURN,
             worker: parts.worker,
@@ -176,7 +175,6 @@ impl Instance {
     /// Sends a command; false if so many wait that the plugin must be stalled.
     pub(super) fn command(&mut self, command: Command) -> bool {
         let queued = self.commands.push(command).is_ok();
-        self.commanded += u64::from(queued);
         self.worker.unpark();
         queued
     }
@@ -203,18 +201,13 @@ impl Instance {
         !self.messages.is_empty()
     }
 
-    /// Something is queued for it or in its hands.
-    fn is_busy(&self) -> bool {
-        let given = self.outbox.pushed() + self.commanded;
-        self.shared.ended().is_none() && given != self.shared.done.load(Ordering::Acquire)
-    }
-
-    /// When to look whether it has stalled; `None` while it is idle or already known to be stalled.
+    /// When to look whether it has stalled; `None` while it is not in a call that takes its time, or already known
+    /// to be stalled.
     pub(super) fn watch_ns(&self, now_ns: u64) -> Option<u64> {
+        let (since_ns, _) = self.shared.present_call().filter(|_| self.reported != Health::Stalled)?;
+        let lasted = Duration::from_nanos(now_ns.saturating_sub(since_ns));
         let limit_ns = u64::try_from(CALL_STALLED.as_nanos()).unwrap_or(u64::MAX);
-        let since_ns = self.shared.present_call().map_or(now_ns, |(since_ns, _)| since_ns);
-        let armed = self.is_busy() && self.reported != Health::Stalled;
-        armed.then(|| since_ns.saturating_add(limit_ns).saturating_add(1))
+        (lasted >= CALL_WATCHED).then(|| since_ns.saturating_add(limit_ns).saturating_add(1))
     }
 
     /// Logs a change of health, once; true if there was one.

@@ -50,6 +50,9 @@ pub(super) const SLOT_KEEP_BYTES: usize = 16 * 1024;
 pub(super) const CALL_SLOW: Duration = Duration::from_millis(100);
 /// A call longer than this is `stalled`: longer than any sane time-out of a network write.
 pub(super) const CALL_STALLED: Duration = Duration::from_secs(5);
+/// A call that has lasted this long is watched until it stalls.  Most are over by then, and arming a timer for those
+/// would wake an idle agent for nothing; a question for a verdict makes the loop turn after 50 ms anyway.
+pub(super) const CALL_WATCHED: Duration = Duration::from_millis(25);
 /// So many panics within `PANIC_WINDOW` and the plugin is not called again.
 pub(super) const PANICS: usize = 3;
 /// See `PANICS`.

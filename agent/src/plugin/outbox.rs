@@ -73,13 +73,12 @@ pub(super) struct Outbox {
     ring: Producer<Item>,
     untold: Option<Box<Lost>>,
     lost_by_kind: [u64; 8],
-    pushed: u64,
 }
 
 impl Outbox {
     pub(super) fn new(capacity: usize) -> (Outbox, rtrb::Consumer<Item>) {
         let (ring, consumer) = RingBuffer::new(capacity);
-        (Outbox { ring, untold: None, lost_by_kind: [0; 8], pushed: 0 }, consumer)
+        (Outbox { ring, untold: None, lost_by_kind: [0; 8] }, consumer)
     }
 
     /// Queues a record, or counts it as lost; whether it was queued.
@@ -112,10 +111,7 @@ impl Outbox {
     pub(super) fn settle(&mut self) -> bool {
         let Some(lost) = self.untold.take() else { return true };
         match self.ring.push(Item::Lost(lost)) {
-            Ok(()) => {
-                self.pushed += 1;
-                true
-            }
+            Ok(()) => true,
             Err(PushError::Full(item)) => {
                 if let Item::Lost(lost) = item {
                     self.untold = Some(lost);
@@ -126,18 +122,11 @@ impl Outbox {
     }
 
     fn push(&mut self, item: Item) -> bool {
-        let queued = self.ring.push(item).is_ok();
-        self.pushed += u64::from(queued);
-        queued
+        self.ring.push(item).is_ok()
     }
 
     pub(super) fn has_untold(&self) -> bool {
         self.untold.is_some()
-    }
-
-    /// Items ever queued.
-    pub(super) fn pushed(&self) -> u64 {
-        self.pushed
     }
 
     pub(super) fn lost_by_kind(&self) -> [u64; 8] {

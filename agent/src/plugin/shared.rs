@@ -124,8 +124,6 @@ pub(super) struct Shared {
     slow_calls: AtomicU64,
     /// Events given to the plugin.
     pub(super) delivered: AtomicU64,
-    /// Items and commands taken from the loop and dealt with.
-    pub(super) done: AtomicU64,
     pub(super) panics: AtomicU64,
     pub(super) errors: AtomicU64,
     /// The loop has losses to tell, and waits for room.
@@ -150,7 +148,6 @@ impl Shared {
             calls: AtomicU64::new(0),
             slow_calls: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
-            done: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             has_untold: AtomicBool::new(false),

@@ -129,7 +129,6 @@ impl Worker {
                 let _noted = self.judge(result);
             }
         }
-        self.context.shared.done.fetch_add(1, Ordering::Release);
         true
     }
 
@@ -151,9 +150,7 @@ impl Worker {
             let Ok(item) = self.queue.pop() else { break };
             self.batch.add(item);
         }
-        let n = self.deliver();
-        self.context.shared.done.fetch_add(n, Ordering::Release);
-        n > 0
+        self.deliver() > 0
     }
 
     /// Gives the batch to the plugin and its answers to the loop; how many events it had.

@@ -151,11 +151,16 @@ impl Claim {
         }
     }
 
-    /// A change of role: nothing concluded so far holds for the new role, so it is probed for from the start.
-    fn restart<C: Crypto>(&mut self, ctx: &mut Context<'_, C>) {
+    /// The license changed, or is given up: what was found of it is over.
+    pub(crate) fn end_conflict<C: Crypto>(&mut self, ctx: &mut Context<'_, C>) {
         if let Some(conflict) = self.conflict.take() {
             self.tell_resolved(ctx, conflict.id, crate::ResolvedCause::Seats);
         }
+    }
+
+    /// A change of role: nothing concluded so far holds for the new role, so it is probed for from the start.
+    fn restart<C: Crypto>(&mut self, ctx: &mut Context<'_, C>) {
+        self.end_conflict(ctx);
         (self.round, self.next_round) = (None, None);
         self.holders.live_mut().for_each(|h| (h.counted, h.silent) = (false, None));
         self.schedule = Schedule::probing(ctx.now.boot, ctx.entropy);

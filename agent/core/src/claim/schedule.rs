@@ -6,10 +6,11 @@ use super::{Claim, Context};
 use crate::crypto::Crypto;
 use crate::entropy::{Entropy, below};
 use crate::limits::{
-    BURST, BURST_GAP, BURST_SPACING, EARLY_ANNOUNCEMENTS_S, GOODBYES, JITTER_PERCENT, PROBE_WAIT, START_DELAY,
+    ASKED_SPACING, BURST, BURST_GAP, BURST_SPACING, EARLY_ANNOUNCEMENTS_S, GOODBYES, JITTER_PERCENT,
+    PROBE_WAIT, START_DELAY,
 };
 use crate::wire::Kind;
-use crate::{Defenses, Destination, Mono, State};
+use crate::{Defenses, Destination, Mono, Now, State};
 
 /// What comes next.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +34,8 @@ pub(super) struct Schedule {
     burst_began: Mono,
     /// Another burst was called for while one was under way.
     again: bool,
-    pub(super) announced: bool,
+    /// When the claim was last announced; `None` if nobody was ever told of it.
+    announced: Option<Mono>,
 }
 
 /// `d` ± 10 %.
@@ -46,7 +48,7 @@ impl Schedule {
     pub(super) fn probing(now: Mono, entropy: &mut dyn Entropy) -> Schedule {
         let delay = below(entropy, u64::try_from(START_DELAY.as_nanos()).unwrap_or(u64::MAX));
         let at = now.after(Duration::from_nanos(delay));
-        Schedule { step: Step::Probe(0), at, burst: None, burst_began: now, again: false, announced: false }
+        Schedule { step: Step::Probe(0), at, burst: None, burst_began: now, again: false, announced: None }
     }
 
     /// Sends a burst of announcements soon: at once, or 10 s after the one before began.  What one that is under way
@@ -129,7 +131,7 @@ impl Claim {
 
     /// Sends one ANNOUNCE everywhere; PROBE while starting up.  Returns its ordinal.
     pub(super) fn announce<C: Crypto>(&mut self, ctx: &mut Context<'_, C>, want: bool) -> u64 {
-        self.schedule.announced = true;
+        self.schedule.announced = Some(ctx.now.boot);
         let kind = Kind::Announce { probe: self.is_starting(), want };
         ctx.station.send(ctx.now, ctx.entropy, &self.license, kind, Destination::Everywhere)
     }
@@ -146,18 +148,26 @@ impl Claim {
         }
     }
 
-    /// Announces at once, outside the schedule: a plugin or the operator asked for it.
+    /// Announces outside the schedule, since a plugin or the operator asked for it: at most once a second, a burst at
+    /// most every 10 s.
     pub(crate) fn announce_now<C: Crypto>(&mut self, ctx: &mut Context<'_, C>, burst: bool) {
         if burst {
             self.schedule.burst(ctx.now.boot);
-        } else if !self.is_starting() {
+        } else if !self.is_starting()
+            && self.schedule.announced.is_none_or(|at| ctx.now.boot.since(at) >= ASKED_SPACING)
+        {
             self.announce(ctx, false);
         }
     }
 
+    /// A shorter interval holds at once.
+    pub(crate) fn announce_within(&mut self, now: Now, interval: Duration) {
+        self.schedule.at = self.schedule.at.min(now.boot.after(interval));
+    }
+
     /// Says GOODBYE, if anybody was ever told of the claim.
     pub(crate) fn say_goodbye<C: Crypto>(&mut self, ctx: &mut Context<'_, C>) {
-        if self.schedule.announced {
+        if self.schedule.announced.is_some() {
             for _ in 0..GOODBYES {
                 ctx.station.send(ctx.now, ctx.entropy, &self.license, Kind::Goodbye, Destination::Everywhere);
             }

@@ -204,7 +204,9 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
     pub fn release(&mut self, now: Now, entropy: &mut dyn Entropy, claim: &ClaimId) {
         let Ok(place) = self.place(claim) else { return };
         let mut released = self.claims.remove(place);
-        released.say_goodbye(&mut context!(self, now, entropy));
+        let mut ctx = context!(self, now, entropy);
+        released.end_conflict(&mut ctx);
+        released.say_goodbye(&mut ctx);
     }
 
     /// A clean stop: gives up all claims.
@@ -214,9 +216,10 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
         }
     }
 
-    /// New settings; they hold from now on.
-    pub fn configure(&mut self, settings: Settings) {
+    /// New settings; they hold from now on: nothing is announced later than the new interval says.
+    pub fn configure(&mut self, now: Now, settings: Settings) {
         self.ears.reconfigure(settings.expect_peers, settings.interval);
+        self.claims.iter_mut().for_each(|c| c.announce_within(now, settings.interval));
         self.station.interval_s = interval_s(&settings);
         self.station.host = settings.host;
         self.settings = settings;
