@@ -208,7 +208,8 @@ fn idle_memory_is_at_most_3_mb_with_the_policy_plugin() {
     // Nobody asks it anything: answering maps code that an idle agent has no use for.
     let agent = lan.hosts[0].launch("agent", &quiet(), command(binary()));
     within(s(5), "it is clear", || agent.log().contains("-> clear").then_some(()));
-    pass(s(2));
+    // Between its announcements at 5 s and 30 s.
+    pass(s(7));
     let resident = agent.memory_kib("VmRSS");
     let peak = agent.memory_kib("VmHWM");
     agent.status();
