@@ -36,6 +36,9 @@ use crate::socket::{Batch, Link, Monitor, Sockets};
 use crate::verdict::ClaimVerdict;
 use crate::{clock, status};
 
+/// Datagrams of a turn that are no burst: what one announcement and its answers make.
+const QUIET: usize = 8;
+
 /// What an agent is made of.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -65,6 +68,8 @@ pub struct Agent {
     batch: Batch,
     /// Which sockets may still hold datagrams: readiness is told once.
     waiting: [bool; 2],
+    /// Datagrams taken in by the last turn.
+    taken: usize,
     monitor: Monitor,
     /// `None` where the kernel does not let us listen.
     generation: Option<Generation>,
@@ -182,14 +187,16 @@ impl Agent {
     }
 
     /// A loop of its own, until a stop is asked for.  `before_sleep` is told the time and how long the loop is about
-    /// to wait at most.
+    /// to wait at most, unless the turn before took in so many datagrams that more are likely to come.
     ///
     /// # Errors
     /// If the kernel refuses to poll.
     pub fn run(&mut self, mut before_sleep: impl FnMut(Mono, Option<Duration>)) -> io::Result<()> {
         loop {
             let timeout = self.timeout();
-            before_sleep(self.now.boot, timeout);
+            if self.taken <= QUIET {
+                before_sleep(self.now.boot, timeout);
+            }
             self.wait(timeout)?;
             self.turn(turn::DATAGRAMS_PER_TURN);
             if self.outcome() == Dispatched::Stopping {

@@ -67,6 +67,7 @@ impl Agent {
             batch: Batch::new(),
             // What came before the sockets were polled is told by no readiness.
             waiting: [true, true],
+            taken: 0,
             monitor,
             generation,
             generation_changed: false,

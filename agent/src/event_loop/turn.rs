@@ -106,6 +106,7 @@ impl Agent {
                 }
             }
         }
+        self.taken = taken;
     }
 
     fn receive_batch(&mut self, place: usize, family: Family) -> usize {
