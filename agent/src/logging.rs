@@ -14,7 +14,7 @@ pub fn start() {
         .filter_level(LevelFilter::Info)
         .parse_default_env()
         .format(move |out, record| {
-            let text = line(to_journal, record.level(), &record.args().to_string());
+            let text = line(to_journal, record.level(), &spoken(record.target(), &record.args().to_string()));
             out.write_all(text.as_bytes())
         })
         .try_init();
@@ -29,6 +29,12 @@ pub fn failure(sentence: &str) {
     let head = if is_journal() { priority(Level::Error) } else { "serialnumberd: " };
     // Not eprintln, which panics where stderr is closed.
     let _ = std::io::stderr().write_all(lines(head, sentence).as_bytes());
+}
+
+/// A message with who says it, if that is a plugin: its target is its id, and that of code is a module's path.
+fn spoken(target: &str, message: &str) -> String {
+    let is_code = target.contains("::") || target == env!("CARGO_CRATE_NAME");
+    if is_code { message.to_owned() } else { format!("plugin {target}: {message}") }
 }
 
 /// Whether stderr leads to the journal: `JOURNAL_STREAM` has its device and inode (systemd.exec(5)), and a child
@@ -78,6 +84,12 @@ fn word(level: Level) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plugins_line_says_whose_it_is() {
+        assert_eq!(spoken("serialnumberd::event_loop::decide", "clear"), "clear");
+        assert_eq!(spoken("policy", "grace began"), "plugin policy: grace began");
+    }
 
     #[test]
     fn every_line_of_a_message_has_its_priority() {
