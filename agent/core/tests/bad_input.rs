@@ -44,7 +44,6 @@ fn nothing_that_a_stranger_sends_matters() {
     }
     let host = &lan.hosts[a];
     assert!(host.received - before >= 100_000);
-    assert_eq!(host.fates.values().sum::<u64>(), host.received, "every datagram has exactly one fate");
     assert_eq!(lan.state(a), State::Clear);
     assert!(!host.accused() && !host.ever(State::Suspected));
     assert!(host.engine.remembered() <= remembered + 1, "no table grew");
