@@ -2,7 +2,7 @@
 
 mod lan;
 
-use lan::{Lan, license, secs};
+use lan::{Lan, Rng, license, secs};
 use serialnumberd_core::{Class, Coverage, Event, License, ResolvedCause, Settings, Stage, State};
 use std::time::Duration;
 
@@ -293,20 +293,58 @@ fn a_process_that_was_stopped_does_not_trust_what_waited_for_it() {
 fn a_live_snapshot_resumed_beside_the_original_is_found() {
     for same_entropy in [false, true] {
         let mut lan = Lan::new(41);
-        let a = lan.holder(1, "S", settings());
-        let b = lan.holder(1, "S", settings());
         // Both are the same machine state: one boot id, one sequence.
-        lan.hosts[b].rng = lan.hosts[a].rng.clone();
+        let state = Rng(4242);
+        let a = lan.host_from(1, settings(), 1, state.clone());
+        let b = lan.host_from(1, settings(), 1, state);
+        let boot = |l: &Lan, n: usize| l.hosts[n].engine.instance().boot;
+        assert_eq!(boot(&lan, a), boot(&lan, b));
         if !same_entropy {
             lan.hosts[b].rng.0 ^= 0xdead;
         }
+        lan.claim(a, license("S"));
+        lan.run(Duration::from_millis(70));
+        lan.claim(b, license("S"));
         lan.run(secs(30));
+        assert_ne!(boot(&lan, a), boot(&lan, b), "same entropy pool: {same_entropy}");
         for n in [a, b] {
             assert_eq!(lan.state(n), State::Conflict, "same entropy pool: {same_entropy}");
             let clone = |e: &Event| matches!(e, Event::Duplicate { class: Class::Clone, .. });
             assert!(lan.hosts[n].events.iter().any(clone));
         }
     }
+}
+
+#[test]
+fn on_a_lan_in_order_nobody_answers_a_broadcast() {
+    let mut lan = Lan::new(47);
+    for i in 0..5 {
+        let n = lan.host(i + 1, settings());
+        lan.claim(n, License { seats: 5, ..license("S") });
+        lan.run(secs(20));
+    }
+    lan.run(secs(1000));
+    let before = lan.datagrams;
+    let now = lan.at();
+    lan.with(0, |engine, rng| engine.burst(now, &mut |b: &mut [u8]| rng.fill(b), None));
+    lan.run(secs(2));
+    assert_eq!(lan.datagrams - before, 3, "three announcements that want an answer, and no answer");
+}
+
+#[test]
+fn a_restarted_host_takes_one_seat_and_not_two() {
+    let mut lan = Lan::new(53);
+    let a = lan.host(1, settings());
+    lan.claim(a, License { seats: 2, ..license("S") });
+    let first = lan.host(2, settings());
+    lan.claim(first, License { seats: 2, ..license("S") });
+    lan.run(secs(300));
+    lan.kill(first);
+    let second = lan.host(2, settings());
+    lan.claim(second, License { seats: 2, ..license("S") });
+    lan.run(secs(2000));
+    assert!(!lan.hosts[a].ever(State::Suspected), "of one installation only the newest-heard run counts");
+    assert!(lan.hosts.iter().all(|h| !h.accused()));
 }
 
 #[test]

@@ -171,10 +171,15 @@ impl Lan {
     }
 
     pub fn host_with(&mut self, installation: u8, settings: Settings, nics: u32) -> usize {
+        let rng = Rng(self.rng.next());
+        self.host_from(installation, settings, nics, rng)
+    }
+
+    /// A host whose entropy is `rng`: two from one are one machine state, resumed twice.
+    pub fn host_from(&mut self, installation: u8, settings: Settings, nics: u32, mut rng: Rng) -> usize {
         let n = self.hosts.len();
         let address =
             Ipv4Addr::new(10, 0, u8::try_from(n / 200).unwrap(), u8::try_from(n % 200 + 1).unwrap());
-        let mut rng = Rng(self.rng.next());
         let identity = Identity { seed: Zeroizing::new([installation; 32]), runs: 1 };
         let now = self.at();
         let mut engine = Engine::new(now, &mut |b: &mut [u8]| rng.fill(b), &identity, settings);
