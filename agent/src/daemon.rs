@@ -25,9 +25,7 @@ pub fn run(config: Config) -> Result<(), String> {
     let mut agent = Agent::start(Setup { config, control: true, records: false })?;
     listen_to_signals(&agent.wake()).map_err(|e| format!("signals cannot be received: {e}"))?;
     let mut code = Code::mapped();
-    agent
-        .run(|now, sleep| code.before_sleep(now, sleep))
-        .map_err(|e| format!("the kernel refuses to poll: {e}"))?;
+    agent.run(|pause| code.before_sleep(pause)).map_err(|e| format!("the kernel refuses to poll: {e}"))?;
     log::info!("stopping");
     agent.shut_down();
     Ok(())

@@ -14,20 +14,25 @@ use std::time::Duration;
 
 use serialnumberd_core::Mono;
 
+use crate::event_loop::Pause;
+
 /// A shorter sleep is not worth mapping the loop's own code again.
 const SLEEP: Duration = Duration::from_secs(1);
-/// Giving back and mapping again takes some 50 us; once a second, that is nothing even on a busy network ...
+/// The agent's own work earns so many in a row, since an announcement is followed by its echo and perhaps an answer ...
+const IN_A_ROW: u32 = 3;
+/// ... and no more often than this: giving back and mapping again takes some 50 us.  Datagrams of others earn
+/// nothing, so that a lone one costs no system call but its own two.
 const EVERY: Duration = Duration::from_secs(1);
-/// ... and so often in a row, since an announcement is followed by its echo and perhaps an answer.
-const IN_A_ROW: u32 = 4;
 
 /// The code of this process.
 #[derive(Debug, Default)]
 pub struct Code {
     /// Address and length of every mapping; plugins are loaded at the start and never unloaded.
     mappings: Vec<(usize, usize)>,
-    /// Until when the allowance is used up: it is full `IN_A_ROW` times `EVERY` before that.
-    used_until: Mono,
+    /// How often it may still be given back.
+    allowance: u32,
+    /// When more may be earned.
+    earns_from: Mono,
 }
 
 impl Code {
@@ -35,14 +40,17 @@ impl Code {
     #[must_use]
     pub fn mapped() -> Code {
         let smaps = fs::read_to_string("/proc/self/smaps").unwrap_or_default();
-        Code { mappings: unwritten_parts_of_files(&smaps), used_until: Mono::default() }
+        Code { mappings: unwritten_parts_of_files(&smaps), ..Code::default() }
     }
 
     /// Gives back all resident pages before a long sleep.
-    pub fn before_sleep(&mut self, now: Mono, sleep: Option<Duration>) {
-        let long = sleep.is_none_or(|d| d >= SLEEP);
-        if long && self.used_until <= now.after(EVERY * (IN_A_ROW - 1)) {
-            self.used_until = self.used_until.max(now).after(EVERY);
+    pub fn before_sleep(&mut self, pause: Pause) {
+        if pause.own_work && pause.now >= self.earns_from {
+            self.allowance = IN_A_ROW;
+            self.earns_from = pause.now.after(EVERY);
+        }
+        if self.allowance > 0 && pause.at_most.is_none_or(|d| d >= SLEEP) {
+            self.allowance -= 1;
             self.mappings.iter().for_each(|(start, len)| give_back(*start, *len));
         }
     }
@@ -105,23 +113,34 @@ mod tests {
         assert_eq!(smaps("r-xp", "", "0"), []);
     }
 
-    #[test]
-    fn a_busy_network_is_no_reason_to_give_back_all_the_time() {
+    /// How often something is given back in 10 s of a turn every millisecond.
+    fn given_back(own_work: impl Fn(u64) -> bool) -> u32 {
         let mut code = Code::default();
-        let mut given = 0;
-        for ms in 0..10_000u64 {
-            let before = code.used_until;
-            code.before_sleep(Mono(1_000_000_000_000 + ms * 1_000_000), None);
-            given += usize::from(code.used_until != before);
-        }
-        assert!((10..=14).contains(&given), "{given} times in 10 s");
+        let given = |ms| {
+            let earned = if own_work(ms) && Mono(ms * 1_000_000) >= code.earns_from {
+                IN_A_ROW
+            } else {
+                code.allowance
+            };
+            code.before_sleep(Pause { now: Mono(ms * 1_000_000), at_most: None, own_work: own_work(ms) });
+            earned - code.allowance
+        };
+        (0..10_000).map(given).sum()
+    }
+
+    #[test]
+    fn datagrams_of_others_are_no_reason_to_give_back_and_own_work_seldom() {
+        assert_eq!(given_back(|_| false), 0);
+        assert_eq!(given_back(|ms| ms == 5000), IN_A_ROW, "and then the datagrams that answer");
+        assert_eq!(given_back(|_| true), 10 * IN_A_ROW);
     }
 
     #[test]
     fn the_program_goes_on_afterwards() {
         let mut code = Code::mapped();
         assert!(code.mappings.len() >= 2, "this program and its C library at least: {:?}", code.mappings);
-        code.before_sleep(Mono(0), None);
+        code.before_sleep(Pause { now: Mono(0), at_most: None, own_work: true });
+        assert_eq!(code.allowance, IN_A_ROW - 1, "it was given back");
         assert_eq!((1..=10).map(|n| n * n).sum::<u32>(), 385);
     }
 }

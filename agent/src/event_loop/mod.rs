@@ -36,8 +36,16 @@ use crate::socket::{Batch, Link, Monitor, Sockets};
 use crate::verdict::ClaimVerdict;
 use crate::{clock, status};
 
-/// Datagrams of a turn that are no burst: what one announcement and its answers make.
-const QUIET: usize = 8;
+/// The loop is about to wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Pause {
+    /// The time.
+    pub now: Mono,
+    /// It waits no longer than this; `None` is for ever.
+    pub at_most: Option<Duration>,
+    /// The turn before took in no datagram: it was the scheduler's, a client's or a plugin's.
+    pub own_work: bool,
+}
 
 /// What an agent is made of.
 #[derive(Clone, Debug)]
@@ -186,18 +194,15 @@ impl Agent {
         Ok(self.outcome())
     }
 
-    /// A loop of its own, until a stop is asked for.  `before_sleep` is told the time and how long the loop is about
-    /// to wait at most, unless the turn before took in so many datagrams that more are likely to come.
+    /// A loop of its own, until a stop is asked for.
     ///
     /// # Errors
     /// If the kernel refuses to poll.
-    pub fn run(&mut self, mut before_sleep: impl FnMut(Mono, Option<Duration>)) -> io::Result<()> {
+    pub fn run(&mut self, mut before_sleep: impl FnMut(Pause)) -> io::Result<()> {
         loop {
-            let timeout = self.timeout();
-            if self.taken <= QUIET {
-                before_sleep(self.now.boot, timeout);
-            }
-            self.wait(timeout)?;
+            let at_most = self.timeout();
+            before_sleep(Pause { now: self.now.boot, at_most, own_work: self.taken == 0 });
+            self.wait(at_most)?;
             self.turn(turn::DATAGRAMS_PER_TURN);
             if self.outcome() == Dispatched::Stopping {
                 return Ok(());
