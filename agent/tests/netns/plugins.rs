@@ -72,12 +72,12 @@ fn an_examples_verdict_decides_with_the_grant_and_not_without() {
         let (id, plugin) = examples(lan.hosts[0].dir.path())[n].clone();
         let granted = "verdict = \"require\"\ngrant = [\"verdict\"]";
         let (a, b) = in_duplicate(&lan, &Config::xsvr().plugin(text(&plugin), granted));
-        let reason = a.decides(5, s(1));
+        let reason = a.decides(5, s(3));
         assert!(reason.contains("xsvr"), "{id}'s own words: {reason}");
         drop((a, b));
         let (a, _b) = in_duplicate(&lan, &Config::xsvr().plugin(text(&plugin), ""));
         // The host's own: report, never stop a healthy server.
-        a.decides(3, s(1));
+        a.decides(3, s(3));
     }
 }
 

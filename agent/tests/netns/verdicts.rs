@@ -1,7 +1,7 @@
 //! What the licensed software is told: `check`'s exit codes and reasons, in each mode of the policy.
 
 use crate::agent::{Agent, Config, binary};
-use crate::clock::{ms, pass, s, throughout, within};
+use crate::clock::{pass, s, throughout, within};
 use crate::detection::{in_conflict, in_duplicate};
 use crate::lan::Lan;
 use crate::namespace::command;
