@@ -110,6 +110,7 @@ fn a_copied_state_directory_is_a_clone() {
         assert_eq!(lan.state(n), State::Conflict);
         let clone = |e: &Event| matches!(e, Event::Duplicate { class: Class::Clone, .. });
         assert!(lan.hosts[n].events.iter().any(clone));
+        assert_eq!(lan.coverage(n), Coverage::Good, "who answers is heard, whatever its key");
     }
 }
 

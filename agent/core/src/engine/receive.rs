@@ -141,9 +141,11 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
                 Mirror::LiveClone => return Fate::CloneDeferred,
                 Mirror::Other => {}
             }
-        } else if datagram.kind == Kind::Goodbye {
+        }
+        if datagram.kind == Kind::Goodbye {
             self.ears.goodbye(&datagram.instance.installation);
-        } else {
+        } else if !mine || question.is_some() {
+            // What bears my key may be left over from an earlier run of mine, unless it answers me.
             self.ears.heard(now.boot, arrival.interface, datagram.instance.installation, datagram.interval_s);
         }
         let incoming = Incoming {
