@@ -13,7 +13,7 @@ endif
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## Build the agent, the library and all plugins for release
+build: ## Build the agent and all plugins for release
 	cargo build --release --workspace --locked
 
 run: build $(RUN)/xsvr.serial ## Build everything and run the agent on this host (all it writes is in target/run)
