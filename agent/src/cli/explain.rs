@@ -199,8 +199,8 @@ fn proof(holder: &HolderStatus, now: &str) -> String {
 
 fn evidence(palette: Palette, claim: &ClaimStatus, conflict: &ConflictStatus) -> String {
     let shown = format!(
-        "Conflict {}, class {}, evidence {}: questions of this host and the signed answers. Anyone can check them \
-         offline; the agent keeps the datagrams.",
+        "Conflict {}, class {}, evidence {}: questions of this host and the answers, both signed. The agent keeps \
+         the datagrams.",
         conflict.id, conflict.class, conflict.evidence
     );
     let mut text = wrap("  ", 2, &shown);

@@ -121,7 +121,7 @@ impl Claim {
         let now = ctx.now.boot;
         match &self.conflict {
             Some(conflict) if found => {
-                let at = match conflict.stage {
+                let at = match conflict.view.stage {
                     Stage::Conflict => now.max(conflict.base.after(ctx.confirm_after)),
                     Stage::Duplicate => now.after(DUPLICATE_ROUND_EVERY),
                 };

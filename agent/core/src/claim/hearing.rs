@@ -114,10 +114,10 @@ impl Claim {
         match &self.conflict {
             Some(conflict) if round.found => {
                 let second = conflict.base < round.opened;
-                let kept = ctx.evidence.find(conflict.evidence);
+                let kept = ctx.evidence.find(conflict.view.evidence);
                 let full = kept.is_none_or(|e| if second { e.second.len() } else { e.first.len() } >= bound);
                 if !full {
-                    ctx.evidence.add(conflict.evidence, second, pair);
+                    ctx.evidence.add(conflict.view.evidence, second, pair);
                 }
             }
             _ if round.pairs.len() < bound => round.pairs.push(pair),

@@ -4,7 +4,7 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::{Claim, Conflict, Context};
+use super::{Claim, Conflict, ConflictView, Context};
 use crate::crypto::Crypto;
 use crate::holders::Holder;
 use crate::limits::{FLAP_WINDOW, FLAPS};
@@ -149,12 +149,14 @@ impl Claim {
         let id = *ctx.next_conflict;
         let evidence = ctx.evidence.open::<C>(self.license.product, self.license.keys.id(), id, pairs);
         self.conflict = Some(Conflict {
-            id,
-            stage: if flaps { Stage::Duplicate } else { Stage::Conflict },
-            class: self.class(ctx.station.me),
-            since: now,
-            since_ms: ctx.now.wall_ms,
-            evidence,
+            view: ConflictView {
+                id,
+                stage: if flaps { Stage::Duplicate } else { Stage::Conflict },
+                class: self.class(ctx.station.me),
+                since: now,
+                since_ms: ctx.now.wall_ms,
+                evidence,
+            },
             base: now,
             sharers,
             told: Vec::new(),
@@ -171,14 +173,14 @@ impl Claim {
         sharers: BTreeSet<Installation>,
         pairs: Vec<crate::evidence::EvidencePair>,
     ) {
-        ctx.evidence.confirm(conflict.evidence, pairs);
-        conflict.class = self.class(ctx.station.me);
+        ctx.evidence.confirm(conflict.view.evidence, pairs);
+        conflict.view.class = self.class(ctx.station.me);
         let shares = !conflict.sharers.is_disjoint(&sharers);
         let late_enough = ctx.now.boot.since(conflict.base) >= ctx.confirm_after;
-        let promoted = conflict.stage == Stage::Conflict && late_enough && shares;
+        let promoted = conflict.view.stage == Stage::Conflict && late_enough && shares;
         if promoted {
-            conflict.stage = Stage::Duplicate;
-        } else if conflict.stage == Stage::Conflict && !shares {
+            conflict.view.stage = Stage::Duplicate;
+        } else if conflict.view.stage == Stage::Conflict && !shares {
             // Somebody else holds it now: the confirmation starts anew with these.
             (conflict.base, conflict.sharers) = (ctx.now.boot, sharers);
         }
@@ -218,7 +220,7 @@ impl Claim {
                 round.found = false;
             }
             self.holders.live_mut().for_each(|h| h.counted = false);
-            self.tell_resolved(ctx, conflict.id, cause);
+            self.tell_resolved(ctx, conflict.view.id, cause);
         } else if self.state == State::Probing {
             return;
         }
@@ -268,10 +270,10 @@ impl Claim {
         ctx.events.push_back(Event::Duplicate {
             product: self.license.product,
             claim: self.license.keys.id(),
-            conflict_id: conflict.id,
-            evidence: conflict.evidence,
-            stage: conflict.stage,
-            class: conflict.class,
+            conflict_id: conflict.view.id,
+            evidence: conflict.view.evidence,
+            stage: conflict.view.stage,
+            class: conflict.view.class,
             seats: self.license.seats,
             coverage: ctx.coverage,
             holders,
@@ -287,9 +289,9 @@ impl Claim {
         let class = self.class(ctx.station.me);
         let now_counted = self.counted_instances();
         if let Some(conflict) = &mut self.conflict
-            && (conflict.told != now_counted || conflict.class != class)
+            && (conflict.told != now_counted || conflict.view.class != class)
         {
-            conflict.class = class;
+            conflict.view.class = class;
             self.tell_duplicate(ctx);
         }
     }

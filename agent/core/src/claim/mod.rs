@@ -20,9 +20,7 @@ use crate::evidence::EvidenceStore;
 use crate::holders::Holders;
 use crate::round::Round;
 use crate::station::{License, Station};
-use crate::{
-    Class, Coverage, Event, EvidenceId, GroupDigest, Installation, Instance, Mono, Now, Stage, State,
-};
+use crate::{Coverage, Event, GroupDigest, Installation, Instance, Mono, Now, State};
 
 pub(crate) use hearing::Incoming;
 use schedule::Schedule;
@@ -45,13 +43,7 @@ pub(crate) struct Context<'a, C: Crypto> {
 /// An over-subscription that was proved.
 #[derive(Debug)]
 pub(crate) struct Conflict {
-    pub id: u64,
-    pub stage: Stage,
-    pub class: Class,
-    /// When it was declared.
-    pub since: Mono,
-    pub since_ms: u64,
-    pub evidence: EvidenceId,
+    pub view: ConflictView,
     /// Since when the confirmation counts: the round that first proved who is proved again.
     base: Mono,
     /// Installations other than this instance that the base round proved.
@@ -154,7 +146,7 @@ impl Claim {
     /// The license changed, or is given up: what was found of it is over.
     pub(crate) fn end_conflict<C: Crypto>(&mut self, ctx: &mut Context<'_, C>) {
         if let Some(conflict) = self.conflict.take() {
-            self.tell_resolved(ctx, conflict.id, crate::ResolvedCause::Seats);
+            self.tell_resolved(ctx, conflict.view.id, crate::ResolvedCause::Seats);
         }
     }
 
