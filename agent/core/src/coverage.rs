@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::holders::lifetime;
-use crate::limits::{PEERS, SAMPLE_EVERY};
+use crate::limits::{PEERS, SAMPLE_EVERY, VANISHED};
 use crate::{Coverage, Installation, Interface, InterfaceCoverage, Mono};
 
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,8 @@ struct Peer {
     /// For how long since then I could not have heard it.
     unheard: Duration,
     interval_s: u16,
+    /// It said goodbye: that it is heard no more is no loss of hearing.
+    left: bool,
 }
 
 impl Peer {
@@ -53,8 +55,8 @@ pub(crate) struct Ears {
     deaf: Option<String>,
 }
 
-/// Vanished entries remembered an interface: two are enough to tell.
-const VANISHED: usize = 8;
+/// Stands for the interface of configured peers that the routing table reaches by one that is not used here.
+const ROUTED: u32 = 0;
 
 impl Ears {
     pub(crate) fn new(now: Mono, expect_peers: u32, interval: Duration) -> Ears {
@@ -71,7 +73,7 @@ impl Ears {
     /// Interfaces came or went.
     pub(crate) fn set_interfaces(&mut self, now: Mono, interfaces: &[Interface]) {
         self.ears.retain(|e| interfaces.iter().any(|i| i.index == e.index));
-        self.peers.retain(|(index, _), _| interfaces.iter().any(|i| i.index == *index));
+        self.peers.retain(|(index, _), _| *index == ROUTED || interfaces.iter().any(|i| i.index == *index));
         for i in interfaces {
             if !self.ears.iter().any(|e| e.index == i.index) {
                 self.ears.push(Ear::new(now, i));
@@ -94,15 +96,16 @@ impl Ears {
         if self.peers.len() >= PEERS && !self.peers.contains_key(&key) {
             return;
         }
-        self.peers.insert(key, Peer { last_heard: now, unheard: Duration::ZERO, interval_s });
+        self.peers.insert(key, Peer { last_heard: now, unheard: Duration::ZERO, interval_s, left: false });
         if let Some(ear) = self.ear(interface) {
             ear.vanished.clear();
         }
     }
 
-    /// Somebody said goodbye: its leaving is no loss of hearing.
+    /// Somebody said goodbye: its leaving is no loss of hearing.  It counts as heard until it expires: the goodbye
+    /// may be that of one license of several, or an old one that a stranger repeats.
     pub(crate) fn goodbye(&mut self, who: &Installation) {
-        self.peers.retain(|(_, w), _| w != who);
+        self.peers.iter_mut().filter(|((_, w), _)| w == who).for_each(|(_, p)| p.left = true);
     }
 
     pub(crate) fn knows(&self, interface: u32, who: Installation) -> bool {
@@ -138,7 +141,8 @@ impl Ears {
 
     /// Whether sending on `interface` fails, or it is gone: silence says nothing then.
     pub(crate) fn is_broken(&self, interface: u32) -> bool {
-        self.ears.iter().find(|e| e.index == interface).is_none_or(|e| e.broken.is_some())
+        interface != ROUTED
+            && self.ears.iter().find(|e| e.index == interface).is_none_or(|e| e.broken.is_some())
     }
 
     pub(crate) fn next_expiry(&self) -> Option<Mono> {
@@ -170,6 +174,7 @@ impl Ears {
         self.peers.retain(|(index, _), peer| {
             let keep = now < peer.expires();
             if !keep
+                && !peer.left
                 && let Some(ear) = ears.iter_mut().find(|e| e.index == *index)
                 && ear.vanished.len() < VANISHED
             {
@@ -198,7 +203,8 @@ impl Ears {
         let worst = |state| {
             self.ears.iter().find(|e| e.state == state).map(|e| (state, format!("{}: {}", e.name, e.why)))
         };
-        let heard = self.ears.iter().any(|e| e.state == Coverage::Good);
+        let heard = self.ears.iter().any(|e| e.state == Coverage::Good)
+            || self.peers.keys().any(|(index, _)| *index == ROUTED);
         worst(Coverage::Blind)
             .or_else(|| worst(Coverage::OneWay))
             .unwrap_or((if heard { Coverage::Good } else { Coverage::NoneHeard }, String::new()))

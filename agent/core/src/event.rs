@@ -106,7 +106,8 @@ pub struct HolderView {
     pub instance: Instance,
     /// Where it was last heard from; `None` for this agent itself.
     pub from: Option<SocketAddr>,
-    /// On which interface it was last heard; 0 for this agent itself.
+    /// On which interface it was last heard; 0 for this agent itself, and for a configured peer that the routing
+    /// table reaches by an interface that is not used.
     pub interface: u32,
     /// Its host name, empty if it does not tell.
     pub host: String,
@@ -132,7 +133,7 @@ pub struct HolderView {
     pub is_self: bool,
     /// The MAC of a claim held here was right: it knows the serial.
     pub verified: bool,
-    /// It answered within the current conflict's rounds, or in the last round.
+    /// It answered within the current conflict's rounds or in the open one; without a conflict, within its lifetime.
     pub proved: bool,
     /// It left a whole round unanswered and has not answered since.
     pub silent: bool,

@@ -101,8 +101,4 @@ impl EvidenceStore {
     pub(crate) fn find(&self, id: EvidenceId) -> Option<&Evidence> {
         self.kept.iter().rev().find(|e| e.id == id)
     }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Evidence> {
-        self.kept.iter()
-    }
 }

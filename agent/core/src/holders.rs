@@ -73,6 +73,11 @@ impl Holder {
         self.last_heard.after(lifetime(self.interval_s)).after(self.unheard)
     }
 
+    /// Whether it answered a datagram of mine of this ordinal or a later one.
+    pub(crate) fn proved_from(&self, ordinal: u64) -> bool {
+        self.proof.is_some_and(|p| p.ordinal >= ordinal)
+    }
+
     /// STANDBY of a group: may take no seat.
     pub(crate) fn is_grouped_standby(&self) -> bool {
         self.standby && self.group != GroupDigest::NONE
@@ -270,7 +275,7 @@ impl Holders {
             h.instance.installation != own
                 && (!D::ONE_BOOT
                     || newest.get(&h.instance.installation).is_some_and(|(ordinal, _, instance)| {
-                        *instance == h.instance || h.proof.is_some_and(|p| p.ordinal >= *ordinal)
+                        *instance == h.instance || h.proved_from(*ordinal)
                     }))
         })
     }
@@ -282,7 +287,7 @@ impl Holders {
                 && h.instance.installation == holder.instance.installation
                 && h.first_ordinal >= holder.first_ordinal
                 && h.first_heard >= holder.first_heard
-                && holder.proof.is_none_or(|p| p.ordinal < h.first_ordinal)
+                && !holder.proved_from(h.first_ordinal)
         })
     }
 }

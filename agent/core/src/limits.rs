@@ -102,8 +102,12 @@ pub const CLOCK_STEP_MS: u64 = 30_000;
 pub const HOLDERS: usize = 1024;
 /// ... or this many for each seat, if that is more.
 pub const HOLDERS_PER_SEAT: usize = 2;
+/// The newest datagram of a holder, heard again within this time, took a second way through the same LAN.
+pub const SECOND_PATH: Duration = Duration::from_secs(1);
 /// Installations remembered for coverage and inventory.
 pub const PEERS: usize = 4096;
+/// Peers that vanished, remembered an interface: two are enough to tell that hearing was lost.
+pub const VANISHED: usize = 8;
 /// Sources whose signature rate is remembered.
 pub const RATE_SOURCES: usize = 1024;
 /// Signature checks a second in all: 40 to 55 us each, so 5 % of one core.

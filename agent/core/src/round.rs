@@ -70,12 +70,12 @@ impl Round {
 
     /// Whether `holder` has answered all that it needs to.
     pub(crate) fn is_proved(&self, holder: &Holder) -> bool {
-        holder.proof.is_some_and(|p| p.ordinal >= self.floor)
+        holder.proved_from(self.floor)
     }
 
     /// Whether `holder` has answered anything of this round.
     pub(crate) fn has_answered(&self, holder: &Holder) -> bool {
-        holder.proof.is_some_and(|p| p.ordinal >= self.first)
+        holder.proved_from(self.first)
     }
 
     /// From which question on an answer shows who was alive together with all others.
@@ -99,7 +99,7 @@ impl Round {
         }
         let floor = self.floor;
         for (instance, asked) in &mut self.asked {
-            let missing = |h: &Holder| !h.gone && h.proof.is_none_or(|p| p.ordinal < floor);
+            let missing = |h: &Holder| !h.gone && !h.proved_from(floor);
             let missing = holders.find(instance).is_some_and(missing);
             asked.due = if missing { asked.due.saturating_add(1) } else { 0 };
         }

@@ -3,17 +3,33 @@
 mod lan;
 
 use lan::{Lan, license, secs};
-use serialnumberd_core::{Arrival, Fate, Settings, State};
+use serialnumberd_core::{Arrival, Coverage, Event, Fate, HolderView, License, Settings, State};
 
 #[test]
 fn nothing_that_a_stranger_sends_matters() {
     let mut lan = Lan::new(0x5eed);
-    let a = lan.holder(1, "S", Settings::default());
+    let two = || License { seats: 2, ..license("S") };
+    let a = lan.host(1, Settings { expect_peers: 2, ..Settings::default() });
+    lan.claim(a, two());
     let b = lan.host(2, Settings::default());
-    lan.claim(b, license("T"));
+    lan.claim(b, two());
+    let c = lan.holder(3, "T", Settings::default());
+    lan.run(secs(700));
+    // Both come back, and their goodbyes can be repeated.
+    for (n, license) in [(b, two()), (c, license("T"))] {
+        let installation = [2, 3][usize::from(n == c)];
+        lan.stop(n);
+        let again = lan.host(installation, Settings::default());
+        lan.claim(again, license);
+    }
     lan.run(secs(700));
     let tape: Vec<Vec<u8>> = lan.tape.iter().map(|(_, bytes, _)| bytes.clone()).collect();
-    let remembered = lan.hosts[a].engine.remembered();
+    let holders = |lan: &Lan| {
+        let who = |h: &HolderView| (h.instance, h.proved, h.over, h.silent);
+        lan.view(a).holders.iter().map(who).collect::<Vec<_>>()
+    };
+    let (known, remembered) = (holders(&lan), lan.hosts[a].engine.remembered());
+    assert_eq!((known.len(), lan.coverage(a)), (2, Coverage::Good));
     let before = lan.hosts[a].received;
     let events = lan.hosts[a].events.len();
     for round in 0..100_000u32 {
@@ -40,18 +56,27 @@ fn nothing_that_a_stranger_sends_matters() {
         lan.inject(a, &arrival);
         if round % 100 == 0 {
             lan.run(std::time::Duration::from_millis(10));
+            assert_eq!(lan.coverage(a), Coverage::Good);
         }
     }
+    assert_eq!(holders(&lan), known);
     let host = &lan.hosts[a];
     assert!(host.received - before >= 100_000);
     assert_eq!(lan.state(a), State::Clear);
     assert!(!host.accused() && !host.ever(State::Suspected));
     assert!(host.engine.remembered() <= remembered + 1, "no table grew");
-    let quiet = host.events[events..].iter().all(|e| matches!(e, serialnumberd_core::Event::Query { .. }));
-    assert!(quiet, "nothing but queries is told of");
-    for fate in
-        [Fate::WrongLength, Fate::WrongMagic, Fate::OffLink, Fate::WrongMac, Fate::Echo, Fate::Foreign]
-    {
+    let of_b = |e: &Event| matches!(e, Event::Announcement { holder, .. } if !holder.is_self);
+    let quiet = host.events[events..].iter().all(|e| matches!(e, Event::Query { .. }) || of_b(e));
+    assert!(quiet, "nothing but queries and the other holder is told of");
+    for fate in [
+        Fate::WrongLength,
+        Fate::WrongMagic,
+        Fate::OffLink,
+        Fate::WrongMac,
+        Fate::Echo,
+        Fate::Replayed,
+        Fate::Foreign,
+    ] {
         assert!(
             host.fates.contains_key(fate.as_str()),
             "the load did not reach {}: {:?}",

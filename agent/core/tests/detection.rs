@@ -364,3 +364,30 @@ fn many_holders_of_a_site_license_are_found_when_one_too_many() {
     println!("21 holders of 20 seats: all know after {:?}", at.map(|t| t.since(start)));
     assert!(at.is_some());
 }
+
+#[test]
+fn split_brain_is_two_that_serve_and_nobody_who_waits() {
+    let class = |lan: &Lan| lan.view(0).conflict.expect("a conflict").class;
+    let member = |standby| License { group: String::from("g"), standby, ..license("S") };
+    let mut waiting = Lan::new(61);
+    for installation in [1, 2] {
+        let n = waiting.host(installation, Settings::default());
+        waiting.claim(n, member(true));
+    }
+    waiting.run(secs(30));
+    assert_eq!(class(&waiting), Class::Copy, "two that wait, beyond the standbys of the license");
+    // Whoever's key sorts first.
+    for (second, ungrouped) in [(2, 3), (3, 2)] {
+        let mut lan = Lan::new(67);
+        for (installation, license) in [
+            (1, member(false)),
+            (second, member(false)),
+            (ungrouped, License { standby: true, ..license("S") }),
+        ] {
+            let n = lan.host(installation, Settings::default());
+            lan.claim(n, license);
+        }
+        lan.run(secs(200));
+        assert_eq!(class(&lan), Class::Copy, "not all of them are of the group");
+    }
+}

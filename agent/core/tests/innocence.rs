@@ -211,3 +211,43 @@ fn a_license_that_moves_about_is_never_held_by_too_many() {
         }
     }
 }
+
+#[test]
+fn two_nics_on_one_lan_both_hear_whichever_copy_comes_first() {
+    for seed in 0..5 {
+        let mut lan = Lan::new(seed);
+        let seats = || License { seats: 3, ..license("S") };
+        let a = lan.host_with(1, Settings::default(), 2);
+        lan.claim(a, seats());
+        for installation in [2, 3] {
+            let n = lan.host(installation, Settings::default());
+            lan.claim(n, seats());
+        }
+        lan.run(secs(20));
+        for _ in 0..2000 {
+            lan.run(secs(100));
+            assert_eq!(lan.coverage(a), Coverage::Good, "seed {seed}");
+        }
+        let ears = lan.hosts[a].engine.interface_coverage();
+        assert!(ears.iter().all(|e| e.peers == 2), "{ears:?}");
+    }
+}
+
+#[test]
+fn an_old_goodbye_of_a_foreign_claim_deafens_nobody() {
+    let mut lan = Lan::new(251);
+    let a = lan.host(1, Settings { expect_peers: 1, ..Settings::default() });
+    lan.claim(a, license("S"));
+    let b = lan.holder(2, "T", Settings::default());
+    lan.run(secs(400));
+    lan.stop(b);
+    let (_, goodbye, from) = lan.tape.last().cloned().expect("it said goodbye");
+    lan.holder(2, "T", Settings::default());
+    lan.run(secs(1000));
+    assert_eq!(lan.coverage(a), Coverage::Good);
+    let seen = lan.hosts[a].engine.foreign_seen();
+    lan.broadcast(None, &goodbye, from);
+    lan.run(secs(1));
+    assert!(lan.hosts[a].engine.foreign_seen() > seen, "it was heard");
+    assert_eq!(lan.coverage(a), Coverage::Good);
+}

@@ -204,6 +204,7 @@ impl Agent {
         let more = BTreeMap::from([
             ("datagrams_made".to_owned(), self.engine.sent()),
             ("foreign_seen".to_owned(), self.engine.foreign_seen()),
+            ("events_dropped".to_owned(), self.engine.events_dropped()),
             ("beats".to_owned(), self.engine.beats()),
             ("turns".to_owned(), counters.turns),
             ("control_accepted".to_owned(), control.accepted),

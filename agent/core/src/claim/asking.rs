@@ -52,7 +52,7 @@ impl Claim {
         let Some(round) = &mut self.round else { return };
         let floor = round.floor();
         for (instance, asked) in round.asked.iter_mut().filter(|(_, a)| a.due > 0) {
-            let missing = |h: &&mut Holder| !h.gone && h.proof.is_none_or(|p| p.ordinal < floor);
+            let missing = |h: &&mut Holder| !h.gone && !h.proved_from(floor);
             let Some(holder) = self.holders.find_mut(instance).filter(missing) else {
                 asked.due = 0;
                 continue;

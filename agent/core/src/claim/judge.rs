@@ -9,7 +9,9 @@ use crate::crypto::Crypto;
 use crate::holders::Holder;
 use crate::limits::{FLAP_WINDOW, FLAPS};
 use crate::round::Round;
-use crate::{Class, Defenses, Event, Installation, Instance, ResolvedCause, Stage, State};
+use crate::{
+    Class, Defenses, Event, GroupDigest, HolderView, Installation, Instance, ResolvedCause, Stage, State,
+};
 
 impl Claim {
     /// How many seats so many active and grouped STANDBY holders take.
@@ -194,14 +196,15 @@ impl Claim {
     /// What kind of over-subscription the counted holders make.
     fn class(&self, me: Instance) -> Class {
         let mut seen = BTreeSet::from([me.installation]);
-        let mut counted = self.holders.live().filter(|h| h.counted).peekable();
         if self.holders.live().filter(|h| h.counted).any(|h| !seen.insert(h.instance.installation)) {
             return Class::Clone;
         }
-        let Some(group) = counted.peek().map(|h| h.group) else { return Class::Copy };
-        let one_group = group != crate::GroupDigest::NONE && counted.all(|h| h.standby || h.group == group);
-        let ours = self.license.standby || self.group_digest == group;
-        if one_group && ours { Class::SplitBrain } else { Class::Copy }
+        // Grouped STANDBY holders wait, whatever their number.
+        let others = self.holders.live().filter(|h| h.counted && !h.is_grouped_standby()).map(|h| h.group);
+        let mine = (self.own_seat().0 == 1).then_some(self.group_digest);
+        let serving: Vec<GroupDigest> = others.chain(mine).collect();
+        let one = serving.iter().all(|g| *g != GroupDigest::NONE && *g == serving[0]);
+        if one && serving.len() > 1 { Class::SplitBrain } else { Class::Copy }
     }
 
     /// What a finished round, a goodbye, an expiry or a new license means: states only fall here.
@@ -231,7 +234,8 @@ impl Claim {
             (false, false) => State::Clear,
         };
         if state == State::Clear {
-            self.next_round = None;
+            let lives = |who: Instance| self.holders.find(&who).is_some_and(|h| !h.gone);
+            self.next_round = self.next_round.filter(|(_, because)| because.is_some_and(lives));
         }
         self.enter(ctx, state, false);
     }
@@ -264,7 +268,7 @@ impl Claim {
 
     fn tell_duplicate<C: Crypto>(&mut self, ctx: &mut Context<'_, C>) {
         let holders = self.holder_views(ctx.station, ctx.now);
-        let told = self.counted_instances();
+        let told = Self::counted_and_over(&holders);
         let Some(conflict) = &mut self.conflict else { return };
         conflict.told = told;
         ctx.events.push_back(Event::Duplicate {
@@ -280,14 +284,14 @@ impl Claim {
         });
     }
 
-    fn counted_instances(&self) -> Vec<Instance> {
-        self.holders.live().filter(|h| h.counted).map(|h| h.instance).collect()
+    fn counted_and_over(views: &[HolderView]) -> Vec<(Instance, bool)> {
+        views.iter().filter(|v| v.is_self || v.proved).map(|v| (v.instance, v.over)).collect()
     }
 
     /// Tells of the conflict again if other holders count in it now: who is over the seats may have changed.
     pub(super) fn update_told<C: Crypto>(&mut self, ctx: &mut Context<'_, C>) {
         let class = self.class(ctx.station.me);
-        let now_counted = self.counted_instances();
+        let now_counted = Self::counted_and_over(&self.holder_views(ctx.station, ctx.now));
         if let Some(conflict) = &mut self.conflict
             && (conflict.told != now_counted || conflict.view.class != class)
         {

@@ -48,8 +48,8 @@ pub(crate) struct Conflict {
     base: Mono,
     /// Installations other than this instance that the base round proved.
     sharers: BTreeSet<Installation>,
-    /// The holders that the newest `Duplicate` event told of, as counted.
-    told: Vec<Instance>,
+    /// Who counted in the newest `Duplicate` event, and who of them was over the seats.
+    told: Vec<(Instance, bool)>,
 }
 
 /// A claim held on this host.
@@ -155,7 +155,7 @@ impl Claim {
         self.end_conflict(ctx);
         (self.round, self.next_round) = (None, None);
         self.holders.live_mut().for_each(|h| (h.counted, h.silent) = (false, None));
-        self.schedule = Schedule::probing(ctx.now.boot, ctx.entropy);
+        self.schedule.restart(ctx.now.boot, ctx.entropy);
         self.enter(ctx, State::Probing, true);
     }
 

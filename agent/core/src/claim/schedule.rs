@@ -51,6 +51,11 @@ impl Schedule {
         Schedule { step: Step::Probe(0), at, burst: None, burst_began: now, again: false, announced: None }
     }
 
+    /// Probes anew; that the claim was announced before stays true, so that a stop is still worth a GOODBYE.
+    pub(super) fn restart(&mut self, now: Mono, entropy: &mut dyn Entropy) {
+        *self = Schedule { announced: self.announced, ..Schedule::probing(now, entropy) };
+    }
+
     /// Sends a burst of announcements soon: at once, or 10 s after the one before began.  What one that is under way
     /// said already may have gone nowhere, so that another follows it.
     pub(super) fn burst(&mut self, now: Mono) {

@@ -22,7 +22,7 @@ use crate::health::{Health, Mishap};
 use crate::holders::Holder;
 use crate::inventory::Inventory;
 use crate::legacy::{Desk, Legacy};
-use crate::limits::{CLAIMS, CONFIRM_AFTER, EVENTS, INTERVAL, SINCE_MIN_MS};
+use crate::limits::{CLAIMS, CONFIRM_AFTER, EVENTS, INTERVAL, INTERVAL_S, SINCE_MIN_MS};
 use crate::station::{License, Station};
 use crate::verify::VerifyBudget;
 use crate::wire::HostName;
@@ -428,11 +428,6 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
         self.evidence.find(id)
     }
 
-    /// All kept evidence, oldest first.
-    pub fn all_evidence(&self) -> impl Iterator<Item = &Evidence> {
-        self.evidence.iter()
-    }
-
     /// How many times time alone made this agent send: the scheduler's beats.
     #[must_use]
     pub fn beats(&self) -> u64 {
@@ -443,6 +438,12 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.station.sent
+    }
+
+    /// Events that nobody fetched in time.
+    #[must_use]
+    pub fn events_dropped(&self) -> u64 {
+        self.events_dropped
     }
 
     /// Datagrams of foreign claims seen.
@@ -461,7 +462,9 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
 }
 
 fn interval_s(settings: &Settings) -> u16 {
-    u16::try_from(settings.interval.as_secs()).unwrap_or(u16::MAX).clamp(1, 3600)
+    u16::try_from(settings.interval.as_secs())
+        .unwrap_or(u16::MAX)
+        .clamp(*INTERVAL_S.start(), *INTERVAL_S.end())
 }
 
 /// The wall clock as a `since`, or 0 if it cannot be right.

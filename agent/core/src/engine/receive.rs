@@ -7,8 +7,9 @@ use crate::crypto::{self, Crypto};
 use crate::defenses::Defenses;
 use crate::entropy::Entropy;
 use crate::fate::Fate;
+use crate::holders::Holder;
 use crate::legacy::{Legacy, is_on_link};
-use crate::limits::CLASSIC_BYTES;
+use crate::limits::{CLASSIC_BYTES, SECOND_PATH};
 use crate::sent::Question;
 use crate::station::Mirror;
 use crate::wire::classic::{Answer, Classic, Query};
@@ -25,9 +26,8 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
             Ok(header) if !arrival.truncated => header,
             other => return self.not_a_datagram(now, arrival, other.err()),
         };
-        if !self.is_from_here(arrival) {
-            return Fate::OffLink;
-        }
+        let Some(interface) = self.admitted_by(arrival) else { return Fate::OffLink };
+        let arrival = &Arrival { interface, ..*arrival };
         let Ok(place) = self.place(&header.claim) else {
             return self.foreign(now, arrival, &header);
         };
@@ -51,15 +51,20 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
         }
     }
 
-    /// From a link that is used here, or from a configured peer.
-    fn is_from_here(&self, arrival: &Arrival<'_>) -> bool {
+    /// By which interface the datagram counts as heard: one that is used here, or 0 for a configured peer behind
+    /// another, which the routing table reaches.  `None` is from elsewhere.
+    fn admitted_by(&self, arrival: &Arrival<'_>) -> Option<u32> {
         let used = self.station.interfaces.iter().any(|i| i.index == arrival.interface);
         let link_local = match arrival.source.ip() {
             IpAddr::V4(_) => true,
             IpAddr::V6(ip) => ip.is_unicast_link_local(),
         };
-        (used && ((arrival.ttl == Some(255) && link_local) || !self.settings.on_link_only))
-            || self.settings.peers.iter().any(|p| p.ip() == arrival.source.ip())
+        let on_link = (arrival.ttl == Some(255) && link_local) || !self.settings.on_link_only;
+        let peer = self.settings.peers.iter().any(|p| p.ip() == arrival.source.ip());
+        match used {
+            true => (on_link || peer).then_some(arrival.interface),
+            false => peer.then_some(0),
+        }
     }
 
     /// A claim not held here: coverage is counted, and that is nearly all.
@@ -122,6 +127,14 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
         let mine = datagram.instance.installation == self.station.installation();
         let question = self.question(now, &datagram);
         if !mine && question.is_none() && !claim.holders.is_new(&datagram.instance, datagram.sequence) {
+            // The second way of what was heard just now: this interface hears, too.
+            let just_now = |h: &Holder| {
+                h.window.highest() == datagram.sequence && now.boot.since(h.last_heard) <= SECOND_PATH
+            };
+            if claim.holders.find(&datagram.instance).is_some_and(just_now) {
+                let who = datagram.instance.installation;
+                self.ears.heard(now.boot, arrival.interface, who, datagram.interval_s);
+            }
             return Fate::Replayed;
         }
         let tag = crypto::tag::<C>(header.bytes);

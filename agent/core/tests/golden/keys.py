@@ -1,4 +1,4 @@
-"""Writes keys.txt with other people's Argon2id and BLAKE3: pip install argon2-cffi blake3."""
+"""Prints keys.txt with other people's Argon2id and BLAKE3: pip install argon2-cffi blake3."""
 from argon2.low_level import Type, hash_secret_raw
 from blake3 import blake3
 
