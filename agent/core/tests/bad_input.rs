@@ -5,24 +5,29 @@ mod lan;
 use lan::{Lan, license, secs};
 use serialnumberd_core::{Arrival, Coverage, Event, Fate, HolderView, License, Settings, State};
 
-#[test]
-fn nothing_that_a_stranger_sends_matters() {
+/// A holder of two seats with another holder and a foreign claim beside it; both of them were stopped and came back, so
+/// that there are goodbyes to repeat.
+fn a_lan_with_a_past() -> (Lan, usize) {
     let mut lan = Lan::new(0x5eed);
     let two = || License { seats: 2, ..license("S") };
     let a = lan.host(1, Settings { expect_peers: 2, ..Settings::default() });
     lan.claim(a, two());
-    let b = lan.host(2, Settings::default());
-    lan.claim(b, two());
-    let c = lan.holder(3, "T", Settings::default());
-    lan.run(secs(700));
-    // Both come back, and their goodbyes can be repeated.
-    for (n, license) in [(b, two()), (c, license("T"))] {
-        let installation = [2, 3][usize::from(n == c)];
-        lan.stop(n);
-        let again = lan.host(installation, Settings::default());
-        lan.claim(again, license);
+    for stopped in [true, false] {
+        let b = lan.host(2, Settings::default());
+        lan.claim(b, two());
+        let c = lan.holder(3, "T", Settings::default());
+        lan.run(secs(700));
+        if stopped {
+            lan.stop(b);
+            lan.stop(c);
+        }
     }
-    lan.run(secs(700));
+    (lan, a)
+}
+
+#[test]
+fn nothing_that_a_stranger_sends_matters() {
+    let (mut lan, a) = a_lan_with_a_past();
     let tape: Vec<Vec<u8>> = lan.tape.iter().map(|(_, bytes, _)| bytes.clone()).collect();
     let holders = |lan: &Lan| {
         let who = |h: &HolderView| (h.instance, h.proved, h.over, h.silent);
