@@ -102,3 +102,40 @@ impl EvidenceStore {
         self.kept.iter().rev().find(|e| e.id == id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BootId, Installation, Standard};
+    use alloc::vec;
+
+    #[test]
+    fn the_oldest_conflicts_go_first() {
+        let pair = |n: usize| {
+            let n = u16::try_from(n).unwrap().to_be_bytes();
+            let mut question = Box::new([0; 320]);
+            question[..2].copy_from_slice(&n);
+            EvidencePair {
+                instance: Instance { installation: Installation([1; 32]), boot: BootId([1; 8]) },
+                question,
+                answer: Box::new([0; 320]),
+                asked_at: Mono(0),
+                answered_at: Mono(1),
+                answered_ms: 0,
+                from: SocketAddr::new(core::net::Ipv4Addr::LOCALHOST.into(), 626),
+                interface: 1,
+            }
+        };
+        let mut store = EvidenceStore::default();
+        let product = Product::new("xsvr").unwrap();
+        let ids: Vec<EvidenceId> = (0..EVIDENCE_PAIRS)
+            .map(|n| store.open::<Standard>(product, ClaimId::default(), n as u64, vec![pair(n)]))
+            .collect();
+        assert!(ids.iter().all(|id| store.find(*id).is_some()), "all of them fit");
+        store.confirm(ids[EVIDENCE_PAIRS - 1], vec![pair(0), pair(1)]);
+        let gone = ids.iter().position(|id| store.find(*id).is_some());
+        assert_eq!(gone, Some(2), "two pairs more, the two oldest less");
+        store.add(ids[EVIDENCE_PAIRS - 1], false, pair(2));
+        assert_eq!(ids.iter().position(|id| store.find(*id).is_some()), Some(3));
+    }
+}

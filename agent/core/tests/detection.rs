@@ -2,7 +2,8 @@
 
 mod lan;
 
-use lan::{Lan, Rng, license, secs};
+use lan::{Lan, Puppet, Rng, license, secs};
+use serialnumberd_core::wire::Kind;
 use serialnumberd_core::{Class, Coverage, Event, License, ResolvedCause, Settings, Stage, State};
 use std::time::Duration;
 
@@ -150,13 +151,19 @@ fn a_stranger_replaying_a_dead_holder_causes_suspicion_at_most() {
     let mut lan = Lan::new(19);
     let a = lan.holder(1, "S", settings());
     lan.run(secs(300));
-    // The dead holder was heard by the tape only.
-    let b = lan.holder(2, "S", settings());
-    lan.cut = vec![(b, a), (a, b)];
+    // The dead holder was heard by the tape only, and by a third one that it answered.
+    let (b, c) = (lan.holder(2, "S", settings()), lan.holder(3, "S", settings()));
+    lan.cut = vec![(b, a), (a, b), (c, a), (a, c)];
+    let start = lan.now;
     lan.run(secs(300));
     lan.kill(b);
-    let tape: Vec<_> = lan.tape.iter().filter(|(_, _, f)| f.ip() == lan.hosts[b].address).cloned().collect();
-    for (_, bytes, from) in tape {
+    lan.kill(c);
+    let tape = lan.sent_since(b, start);
+    assert!(tape.iter().any(|(_, d, _)| matches!(d.kind, Kind::Answer { .. })), "answers are on it");
+    let of_b = lan.sent.iter().filter(|(_, who, _)| *who == b);
+    let bytes: Vec<_> = of_b.map(|(_, _, bytes)| bytes.clone()).collect();
+    let from = (lan.hosts[b].address, 626).into();
+    for bytes in bytes {
         lan.broadcast(None, &bytes, from);
         lan.run(secs(30));
     }
@@ -363,6 +370,33 @@ fn many_holders_of_a_site_license_are_found_when_one_too_many() {
     let at = lan.run_until(start.after(secs(700)), |l| (0..21).all(|i| l.hosts[i].accused()));
     println!("21 holders of 20 seats: all know after {:?}", at.map(|t| t.since(start)));
     assert!(at.is_some());
+}
+
+#[test]
+fn a_confirming_round_that_proves_somebody_else_begins_the_time_anew() {
+    let mut lan = Lan::new(71);
+    let a = lan.holder(1, "S", settings());
+    lan.run(secs(20));
+    let (mut first, mut second) = (Puppet::new(8, 1, "S"), Puppet::new(9, 1, "S"));
+    let start = lan.now;
+    first.announces(&mut lan, a);
+    first.answers(&mut lan, a, start);
+    assert_eq!(lan.state(a), State::Conflict);
+    lan.run(secs(91));
+    assert!(lan.view(a).asking, "the confirming round, which the first leaves unanswered");
+    let asked = lan.now;
+    second.announces(&mut lan, a);
+    lan.run(secs(2));
+    second.answers(&mut lan, a, asked);
+    let proved = |lan: &Lan| lan.view(a).holders.iter().any(|h| h.instance == second.instance && h.proved);
+    assert!(proved(&lan));
+    assert_eq!(lan.state(a), State::Conflict, "nobody was proved twice");
+    lan.run(secs(88));
+    assert_eq!(lan.state(a), State::Conflict);
+    let confirming = lan.now;
+    lan.run(secs(4));
+    second.answers(&mut lan, a, confirming);
+    assert_eq!(lan.state(a), State::Duplicate, "90 s after the round that proved the second");
 }
 
 #[test]

@@ -97,6 +97,11 @@ impl Claim {
         }
     }
 
+    /// Holders and owed answers, in number.
+    pub fn remembered(&self) -> usize {
+        self.holders.len() + self.owed.len()
+    }
+
     /// When [`Claim::on_time`] has something to do.
     pub(crate) fn deadline<C: Crypto>(&self, station: &Station<C>) -> Mono {
         let owed = self.owed_deadline(station);

@@ -452,10 +452,10 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
         self.ears.foreign_seen()
     }
 
-    /// How many holders and peers are remembered in all: for tests of the bounds.
+    /// How many holders, owed answers and peers are remembered in all: for tests of the bounds.
     #[must_use]
     pub fn remembered(&self) -> usize {
-        self.claims.iter().map(|c| c.holders.len()).sum::<usize>()
+        self.claims.iter().map(Claim::remembered).sum::<usize>()
             + self.ears.distinct_peers()
             + self.inventory.len()
     }

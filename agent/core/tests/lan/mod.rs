@@ -447,10 +447,31 @@ pub struct Puppet {
 
 impl Puppet {
     pub fn new(installation: u8, boot: u8, serial: &str) -> Puppet {
-        let signer = Standard::signer(&[installation; 32]);
+        Puppet::of(&[installation; 32], boot, serial, Ipv4Addr::new(10, 0, 9, installation))
+    }
+
+    /// One of a crowd, each with a key and an address of its own.
+    pub fn of_crowd(n: u16, serial: &str) -> Puppet {
+        let [high, low] = n.to_be_bytes();
+        let mut seed = [77; 32];
+        seed[..2].copy_from_slice(&[high, low]);
+        Puppet::of(&seed, 1, serial, Ipv4Addr::new(10, 9, high, low))
+    }
+
+    fn of(seed: &[u8; 32], boot: u8, serial: &str, address: Ipv4Addr) -> Puppet {
+        let signer = Standard::signer(seed);
         let instance = Instance { installation: Standard::installation(&signer), boot: BootId([boot; 8]) };
-        let address = SocketAddr::new(Ipv4Addr::new(10, 0, 9, installation).into(), 626);
+        let address = SocketAddr::new(address.into(), 626);
         Puppet { signer, license: license(serial), instance, sequence: 0, address }
+    }
+
+    /// Answers the newest question that host `n` asked since `from`.
+    pub fn answers(&mut self, lan: &mut Lan, n: usize, from: Mono) -> Fate {
+        let asked = |d: &Datagram| matches!(d.kind, Kind::Announce { want: true, .. });
+        let questions = lan.sent_since(n, from);
+        let (_, _, tag) = questions.iter().rfind(|(_, d, _)| asked(d)).expect("it asked");
+        let bytes = self.says(Kind::Answer { answers: *tag, want: false });
+        self.sends(lan, n, &bytes, true)
     }
 
     /// Its next datagram.
