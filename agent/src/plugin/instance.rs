@@ -166,7 +166,7 @@ impl Instance {
 
     /// Tells a loss for which there was no room before.
     pub(super) fn settle(&mut self) {
-        if self.outbox.has_untold() && self.shared.ended().is_none() && self.outbox.settle() {
+        if self.outbox.has_untold() && self.shared.ended().is_none() && self.outbox.settle_between() {
             self.shared.has_untold.store(false, Ordering::Release);
             self.worker.unpark();
         }

@@ -151,6 +151,31 @@ fn a_full_queue_tells_its_losses_in_band() {
 }
 
 #[test]
+fn losses_told_turn_by_turn_leave_the_reserve_to_what_it_is_for() {
+    let rig = Rig::new();
+    let mut host =
+        rig.start(vec![rig.spec(rig.build("good", "good.so", &["GATED"]))]).expect("a good plugin");
+    eventually("it is in on_events", || {
+        host.status(rig.now_ns())[0].present_call.is_some_and(|(call, _)| call == "on_events")
+    });
+    // More turns with a loss in each than slots are reserved.
+    for seq in 1..=200 {
+        host.publish(&announcement(seq));
+        host.tick(rig.now_ns());
+        assert_eq!(actions(&mut host), []);
+    }
+    host.publish(&duplicate(201, None));
+    let status = host.status(rig.now_ns()).remove(0);
+    assert_eq!(status.lost_by_kind, [0, 136, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(status.queued, 66, "64 announcements, one loss and the duplicate");
+    rig.open_gate("good");
+    rig.await_line("good", "duplicate 201");
+    let told: Vec<String> = rig.trace("good").into_iter().filter(|line| line.starts_with("lost")).collect();
+    assert_eq!(told, ["lost 65-200 count=136 announcements=136 ticks=0"]);
+    assert_eq!(host.stop(STOP), Vec::<String>::new());
+}
+
+#[test]
 fn a_sleeper_costs_the_loop_nothing_and_is_abandoned() {
     let rig = Rig::new();
     let mut sleeper = rig.spec(rig.build("bad", "bad.so", &["SLEEPS"]));
