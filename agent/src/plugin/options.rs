@@ -91,11 +91,18 @@ pub(super) struct Settings(pub(super) Vec<Setting>);
 impl Settings {
     /// A plugin's own message without the secrets that it may quote.
     pub(super) fn redact(&self, message: &str) -> String {
-        self.0
-            .iter()
-            .filter(|setting| setting.secret && !setting.value.is_empty())
-            .fold(message.to_owned(), |text, setting| text.replace(setting.value.as_str(), "(secret)"))
+        redact(message, &[self])
     }
+}
+
+/// A plugin's own message without the secrets of any of these settings: while it takes new ones, it may quote both.
+pub(super) fn redact(message: &str, settings: &[&Settings]) -> String {
+    let all = settings.iter().flat_map(|settings| &settings.0);
+    let mut secrets: Vec<&str> =
+        all.filter(|s| s.secret && !s.value.is_empty()).map(|s| s.value.as_str()).collect();
+    // The longest first: of one that begins with another the rest would stay.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.iter().fold(message.to_owned(), |text, secret| text.replace(secret, "(secret)"))
 }
 
 /// A table that contradicts itself is a defect of the plugin, found before its options are used.
@@ -244,7 +251,8 @@ fn duration(spec: &OptionSpec, span: Duration) -> Result<String, String> {
             let words = |ns: i64| {
                 humantime::format_duration(Duration::from_nanos(u64::try_from(ns).unwrap_or(0))).to_string()
             };
-            Err(format!("must be between {} and {}, found: {}", words(min), words(max), words(ns)))
+            let found = if spec.secret { String::new() } else { format!(", found: {}", words(ns)) };
+            Err(format!("must be between {} and {}{found}", words(min), words(max)))
         }
         _ => Ok(ns.to_string()),
     }
@@ -279,6 +287,11 @@ mod tests {
                 ..spec("retries", OptionKind::Int, None)
             },
             OptionSpec { secret: true, reloadable: true, ..spec("token", OptionKind::String, None) },
+            OptionSpec {
+                secret: true,
+                range: Some((0, 1_000_000_000)),
+                ..spec("delay", OptionKind::Duration, None)
+            },
             spec("loud", OptionKind::Bool, Some("false")),
             spec("dir", OptionKind::Path, None),
         ]
@@ -305,6 +318,8 @@ mod tests {
         );
         assert!(!format!("{settings:?}").contains("hush"));
         assert_eq!(settings.redact("bad token hush"), "bad token (secret)");
+        let longer = resolved("token = \"hush2\"").expect("fits");
+        assert_eq!(redact("not hush2, hush", &[&settings, &longer]), "not (secret), (secret)");
     }
 
     #[test]
@@ -319,11 +334,15 @@ mod tests {
             ("dir = \"x\"", "dir", "must be an absolute path, found: \"x\""),
             ("dir = \"/x\\u0000\"", "dir", "NUL"),
             ("token = 12345", "token", "found: integer"),
+            ("delay = \"12345s\"", "delay", "must be between 0s and 1s"),
         ] {
             let error = resolved(text).expect_err(text);
             assert_eq!(error.option(), Some(option));
             assert!(error.to_string().contains(part), "{error}");
-            assert!(!error.to_string().contains("12345"), "{error}");
+            assert!(
+                !error.to_string().contains("12345") && !error.to_string().contains("25m 45s"),
+                "{error}"
+            );
         }
         let needed = [OptionSpec { required: true, range: Some((3, 4)), ..spec("n", OptionKind::Int, None) }];
         let error = resolve("p", &needed, &toml::Table::new()).expect_err("required");

@@ -17,7 +17,7 @@ use super::begin::{Job, begin};
 use super::calls::{CallError, Calls};
 use super::context::Context;
 use super::limits::{LINGER, STATUS_EVERY, STATUS_MAX};
-use super::options::Settings;
+use super::options::{self, Settings};
 use super::outbox::Item;
 use super::shared::{Command, End, Message};
 use super::timers::Due;
@@ -117,8 +117,11 @@ impl Worker {
         let Ok(command) = self.commands.pop() else { return false };
         match command {
             Command::Configure { generation, settings } => {
-                let result = self.calls.configure(&settings, true);
-                let result = self.judge(result).map_err(|error| settings.redact(&error.to_string()));
+                let mut result = self.calls.configure(&settings, true);
+                if let Err(error) = &mut result {
+                    error.message = options::redact(&error.message, &[&settings, &self.settings]);
+                }
+                let result = self.judge(result).map_err(|error| error.to_string());
                 if result.is_ok() {
                     self.settings = settings;
                 }

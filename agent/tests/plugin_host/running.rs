@@ -342,6 +342,30 @@ fn a_reload_is_a_transaction() {
 }
 
 #[test]
+fn no_secret_of_a_refused_reload_is_shown() {
+    let rig = Rig::new();
+    let mut spec = rig.spec(rig.build("good", "good.so", &[]));
+    // The plugin quotes the new one, of which the old one is the beginning.
+    spec.options = "token = \"hus\"".parse().expect("toml");
+    let mut host = rig.start(vec![spec.clone()]).expect("it starts");
+    spec.options = "token = \"hush\"\nmode = \"refused\"".parse().expect("toml");
+    host.prepare_reload(&[spec], rig.now_ns()).expect("fits the table");
+    let mut outcome = None;
+    eventually("the reload ends", || {
+        host.tick(rig.now_ns());
+        assert_eq!(actions(&mut host), []);
+        outcome = host.poll_reload(rig.now_ns());
+        outcome.is_some()
+    });
+    let told = outcome.expect("just seen").expect_err("the plugin refuses it").to_string();
+    let status = host.status(rig.now_ns()).remove(0).last_error.expect("it failed");
+    for text in [told, status] {
+        assert!(text.contains("this mode is refused; the token is (secret)"), "{text}");
+        assert!(!text.contains("(secret)h"), "{text}");
+    }
+}
+
+#[test]
 fn status_tells_figures_and_the_plugins_own_words() {
     let rig = Rig::new();
     let mut host = rig.start(vec![rig.spec(rig.build("good", "good.so", &[]))]).expect("it starts");
