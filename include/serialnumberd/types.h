@@ -94,7 +94,10 @@ typedef struct slnd_event {
   slnd_kind kind;
   /* `SLND_EVF_*`. */
   uint16_t flags;
-  /* Strictly rising per agent; a gap means that events were lost or not asked for. */
+  /*
+   Rises strictly per agent, and a gap means that events were lost or not asked for. 0 for the ticks of timers and
+   wakes: they are this instance's alone, and not counted.
+   */
   uint64_t seq;
   /* When, in nanoseconds of CLOCK_BOOTTIME: the clock of now_ns. */
   uint64_t mono_ns;

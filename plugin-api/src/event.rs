@@ -16,7 +16,8 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Head {
-    /// Strictly rising per agent; a gap means that events were lost or not asked for.
+    /// Rises strictly per agent, and a gap means that events were lost or not asked for.  0 for the ticks of timers and
+    /// wakes: they are this instance's alone, and not counted.
     pub seq: u64,
     /// When, on the host's clock, nanoseconds.
     pub mono_ns: u64,

@@ -17,7 +17,7 @@ use crate::control::{Access, server::Server};
 use crate::counters::Counters;
 use crate::generation::Generation;
 use crate::identity::StateDir;
-use crate::plugin::{PluginError, PluginHost};
+use crate::plugin::{Clocks, PluginError, PluginHost};
 use crate::socket::{Batch, Family, Monitor, Sockets};
 use crate::verdict::ClaimVerdict;
 
@@ -187,7 +187,8 @@ fn register(
 fn start_plugins(setup: &Setup, wake: &Wake) -> Result<PluginHost, String> {
     let specs = setup.config.plugin_specs().map_err(|e| e.to_string())?;
     let bell = wake.clone();
-    PluginHost::start(specs, Arc::new(move || bell.ring()), &host_info(), Arc::new(clock::boottime_ns))
+    let clocks = Clocks { boot: Arc::new(clock::boottime_ns), wall: Arc::new(clock::wall_ns) };
+    PluginHost::start(specs, Arc::new(move || bell.ring()), &host_info(), clocks)
         .map_err(|e| with_place(&setup.config, &e))
 }
 

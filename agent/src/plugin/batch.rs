@@ -73,9 +73,9 @@ impl Batch {
         self.slots[at].fill_lost(lost);
     }
 
-    pub(super) fn add_due(&mut self, due: &Due, now_ns: u64) {
+    pub(super) fn add_due(&mut self, due: &Due, mono_ns: u64, real_ns: u64) {
         let at = self.next();
-        self.slots[at].fill_tick(due, now_ns);
+        self.slots[at].fill_tick(due, mono_ns, real_ns);
     }
 
     /// The place of a free slot, made if there was never need of so many.

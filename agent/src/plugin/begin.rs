@@ -19,7 +19,7 @@ use super::manifest::Manifest;
 use super::options::{self, OptionSpec, Settings};
 use super::outbox::Outbox;
 use super::permission::Permissions;
-use super::shared::{Call, Clock, Command, Doorbell, Message, Shared};
+use super::shared::{Call, Clocks, Command, Doorbell, Message, Shared};
 use super::state_dir;
 use super::worker::Worker;
 
@@ -31,7 +31,7 @@ pub(super) struct Job {
     pub(super) options: toml::Table,
     pub(super) state_dir: PathBuf,
     pub(super) host: HostInfo,
-    pub(super) clock: Clock,
+    pub(super) clocks: Clocks,
     pub(super) doorbell: Arc<Doorbell>,
     pub(super) shared: Arc<Shared>,
     pub(super) messages: Producer<Message>,
@@ -52,9 +52,9 @@ pub(super) struct Ready {
 
 /// Loads, creates, configures and starts; on an error nothing of the instance is left.
 pub(super) fn begin(mut job: Job) -> Result<(Worker, Ready), PluginError> {
-    job.shared.call_begins(Call::Load, (job.clock)());
+    job.shared.call_begins(Call::Load, (job.clocks.boot)());
     let descriptor = descriptor::load(job.file, &job.manifest);
-    job.shared.call_ends((job.clock)());
+    job.shared.call_ends((job.clocks.boot)());
     let descriptor = descriptor?;
     let id = job.manifest.id.as_str();
     let granted = grant(id, job.grant, &descriptor)?;
@@ -65,14 +65,14 @@ pub(super) fn begin(mut job: Job) -> Result<(Worker, Ready), PluginError> {
         id.to_owned(),
         granted,
         Arc::clone(&job.shared),
-        Arc::clone(&job.clock),
+        job.clocks.clone(),
         job.doorbell,
         job.messages,
     );
     let table = host_table::table(context, &job.host, granted, &state_dir);
     let failed =
         |error: CallError| PluginError::new(id, Rule::LifeCycle, settings.redact(&error.to_string()));
-    let calls = Calls::create(descriptor.raw, table, id, job.shared, job.clock).map_err(failed)?;
+    let calls = Calls::create(descriptor.raw, table, id, job.shared, job.clocks.boot).map_err(failed)?;
     if let Err(error) = calls.configure(&settings, false).and_then(|()| calls.start()) {
         calls.stop_and_destroy();
         return Err(failed(error));

@@ -18,7 +18,7 @@ use serialnumberd_plugin::abi::{
 use super::limits::WAKES;
 use super::log_line::{self, Rate};
 use super::permission::Permissions;
-use super::shared::{Clock, Doorbell, HolderTable, Message, Shared};
+use super::shared::{Clocks, Doorbell, HolderTable, Message, Shared};
 use super::timers::{Due, Timers};
 
 thread_local! {
@@ -34,7 +34,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) struct Context {
     pub(super) id: String,
     pub(super) shared: Arc<Shared>,
-    pub(super) clock: Clock,
+    pub(super) clocks: Clocks,
     doorbell: Arc<Doorbell>,
     granted: Permissions,
     worker: Thread,
@@ -51,15 +51,15 @@ impl Context {
         id: String,
         granted: Permissions,
         shared: Arc<Shared>,
-        clock: Clock,
+        clocks: Clocks,
         doorbell: Arc<Doorbell>,
         messages: Producer<Message>,
     ) -> &'static Context {
-        let log_rate = Mutex::new(Rate::new(clock()));
+        let log_rate = Mutex::new(Rate::new((clocks.boot)()));
         let context: &'static Context = Box::leak(Box::new(Context {
             id,
             shared,
-            clock,
+            clocks,
             doorbell,
             granted,
             worker: std::thread::current(),
@@ -71,6 +71,10 @@ impl Context {
         }));
         WORKER_OF.set(context);
         context
+    }
+
+    pub(super) fn now_ns(&self) -> u64 {
+        (self.clocks.boot)()
     }
 
     /// Whether the caller is the instance's own thread.
@@ -94,7 +98,7 @@ impl Context {
         if !log::log_enabled!(target: &self.id, level) {
             return;
         }
-        let now_ns = (self.clock)();
+        let now_ns = self.now_ns();
         let Some(suppressed) = lock(&self.log_rate).pass(now_ns) else { return };
         if suppressed > 0 {
             log::log!(target: &self.id, log::Level::Warn, "{suppressed} lines of this plugin were too many and were dropped");
@@ -103,7 +107,7 @@ impl Context {
     }
 
     pub(super) fn set_timer(&self, id: u64, after_ns: u64, every_ns: u64) -> slnd_status {
-        let now_ns = (self.clock)();
+        let now_ns = self.now_ns();
         lock(&self.timers).set(now_ns, id, after_ns, every_ns)
     }
 

@@ -22,7 +22,7 @@ use super::limits::{COMMANDS, MESSAGES, START_TIMEOUT};
 use super::manifest;
 use super::permission::Permissions;
 use super::reload::Reload;
-use super::shared::{Clock, Command, Doorbell, HolderTable, Message, Shared, Wake};
+use super::shared::{Clocks, Command, Doorbell, HolderTable, Message, Shared, Wake};
 use super::spec::{Action, Decider, Isolation, PluginSpec, VerdictUse};
 use super::worker;
 use crate::record::Record;
@@ -34,7 +34,7 @@ const STOP_AFTER_FAILED_START: Duration = Duration::from_secs(1);
 pub struct PluginHost {
     pub(super) instances: Vec<Instance>,
     pub(super) reload: Reload,
-    clock: Clock,
+    clocks: Clocks,
     doorbell: Arc<Doorbell>,
     holders: HolderTable,
     /// Where [`PluginHost::poll_action`] goes on, so that each plugin gets its turn.
@@ -51,8 +51,7 @@ struct Starting {
 impl PluginHost {
     /// Starts the plugins, each on its own thread, and waits until all have started, at most 10 s.
     ///
-    /// `wake` makes the loop's poll return and must not block; `clock` is `CLOCK_BOOTTIME` in nanoseconds.  Both
-    /// are called from plugin threads.
+    /// `wake` makes the loop's poll return and must not block.  It and the clocks are called from plugin threads.
     ///
     /// # Errors
     /// The first plugin that is refused or fails, by name, rule and remedy; those that had started are stopped.
@@ -60,13 +59,13 @@ impl PluginHost {
         specs: Vec<PluginSpec>,
         wake: Wake,
         host: &HostInfo,
-        clock: Clock,
+        clocks: Clocks,
     ) -> Result<PluginHost, PluginError> {
-        let now_ns = clock();
+        let now_ns = (clocks.boot)();
         let mut plugins = PluginHost {
             instances: Vec::new(),
             reload: Reload::default(),
-            clock,
+            clocks,
             doorbell: Arc::new(Doorbell::new(wake)),
             holders: HolderTable::new(),
             next: 0,
@@ -119,7 +118,7 @@ impl PluginHost {
             options: spec.options,
             state_dir: spec.state_dir,
             host: host.clone(),
-            clock: Arc::clone(&self.clock),
+            clocks: self.clocks.clone(),
             doorbell: Arc::clone(&self.doorbell),
             shared: Arc::clone(&shared),
             messages: messages_end,
@@ -150,7 +149,7 @@ impl PluginHost {
     /// Waits for a plugin to have started; `START_TIMEOUT` counts from when `start` was called.
     fn join(&mut self, starting: Starting) -> Result<(), PluginError> {
         let Starting { parts, ready } = starting;
-        let waited = Duration::from_nanos((self.clock)().saturating_sub(self.now_ns));
+        let waited = Duration::from_nanos((self.clocks.boot)().saturating_sub(self.now_ns));
         match ready.recv_timeout(START_TIMEOUT.saturating_sub(waited)) {
             Ok(Ok(facts)) => {
                 let instance = Instance::new(parts, facts);
@@ -307,7 +306,7 @@ impl PluginHost {
         let by_ns = self.ask_to_stop(timeout);
         let running = |host: &PluginHost| host.instances.iter().any(|one| one.shared.ended().is_none());
         while running(&self) {
-            let left_ns = by_ns.saturating_sub((self.clock)());
+            let left_ns = by_ns.saturating_sub((self.clocks.boot)());
             if left_ns == 0 {
                 break;
             }
@@ -330,7 +329,7 @@ impl PluginHost {
 
     fn ask_to_stop(&self, timeout: Duration) -> u64 {
         let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
-        let by_ns = (self.clock)().saturating_add(timeout_ns);
+        let by_ns = (self.clocks.boot)().saturating_add(timeout_ns);
         for instance in &self.instances {
             instance.shared.ask_to_stop(by_ns);
             instance.unpark();

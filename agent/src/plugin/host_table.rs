@@ -136,7 +136,7 @@ unsafe extern "C" fn log_enabled(ctx: *mut slnd_host_ctx, at: slnd_level) -> u32
 
 unsafe extern "C" fn now_ns(ctx: *mut slnd_host_ctx) -> u64 {
     // SAFETY: `ctx` is the host's.
-    unsafe { with(ctx, 0, |context| (context.clock)()) }
+    unsafe { with(ctx, 0, |context| context.now_ns()) }
 }
 
 unsafe extern "C" fn is_worker_thread(ctx: *mut slnd_host_ctx) -> u32 {

@@ -16,8 +16,17 @@ use crate::record::Decision;
 
 /// Makes the loop's poll return; called from any thread, must not block.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
-/// Reads `CLOCK_BOOTTIME` in nanoseconds; called from any thread.
+/// Reads a clock, in nanoseconds; called from any thread.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// The host's clocks.
+#[derive(Clone)]
+pub struct Clocks {
+    /// `CLOCK_BOOTTIME`: all arithmetic is done with it.
+    pub boot: Clock,
+    /// `CLOCK_REALTIME` as Unix time: for people only.
+    pub wall: Clock,
+}
 
 /// The holders of every product held here, as the loop last published them.
 pub(super) type HolderTable = BTreeMap<Product, Arc<[HolderView]>>;

@@ -51,7 +51,7 @@ pub(super) struct Slot {
 impl Slot {
     pub(super) fn new() -> Slot {
         Slot {
-            view: View::Tick(tick(&Due { id: 0, overruns: 0 }, 0)),
+            view: View::Tick(tick(&Due { id: 0, overruns: 0 })),
             holders: Vec::new(),
             text: TextRoom::default(),
             record: None,
@@ -97,8 +97,10 @@ impl Slot {
     }
 
     /// A timer or a wake: an event of this instance alone, so it has no number among the agent's.
-    pub(super) fn fill_tick(&mut self, due: &Due, mono_ns: u64) {
-        self.view = View::Tick(tick(due, mono_ns));
+    pub(super) fn fill_tick(&mut self, due: &Due, mono_ns: u64, real_ns: u64) {
+        let mut event = tick(due);
+        (event.h.mono_ns, event.h.real_ns) = (mono_ns, real_ns);
+        self.view = View::Tick(event);
     }
 
     pub(super) fn fill(&mut self, record: Arc<Record>, sight: Sight, names: &mut InterfaceNames) {
@@ -108,7 +110,7 @@ impl Slot {
             Body::State { product, claim, old, new, coverage, decision } => {
                 self.state_view((product.as_str(), *claim), (*old, *new, *coverage), decision, deadline_ns)
             }
-            Body::Tick => View::Tick(tick(&Due { id: SLND_TIMER_BEAT, overruns: 0 }, 0)),
+            Body::Tick => View::Tick(tick(&Due { id: SLND_TIMER_BEAT, overruns: 0 })),
         };
         self.stamp(&record, sight.decide);
         self.asked = claim_of(&record.body).filter(|_| sight.decide).map(|claim| (claim, record.seq));
@@ -296,9 +298,8 @@ fn head<T>(kind: slnd_kind) -> slnd_event {
     slnd_event { struct_size: size_u32::<T>(), kind, flags: 0, seq: 0, mono_ns: 0, real_ns: 0 }
 }
 
-fn tick(due: &Due, mono_ns: u64) -> slnd_ev_tick {
-    let h = slnd_event { mono_ns, ..head::<slnd_ev_tick>(SLND_EV_TICK) };
-    slnd_ev_tick { h, timer_id: due.id, overruns: due.overruns }
+fn tick(due: &Due) -> slnd_ev_tick {
+    slnd_ev_tick { h: head::<slnd_ev_tick>(SLND_EV_TICK), timer_id: due.id, overruns: due.overruns }
 }
 
 /// The size of an ABI struct; they are all far below 4 GiB.

@@ -94,7 +94,7 @@ impl Worker {
     }
 
     fn now_ns(&self) -> u64 {
-        (self.context.clock)()
+        self.context.now_ns()
     }
 
     fn work(&mut self) {
@@ -141,9 +141,13 @@ impl Worker {
         if self.due.is_empty() {
             self.context.take_due(now_ns, &mut self.due);
         }
+        if self.due.is_empty() {
+            return false;
+        }
+        let real_ns = (self.context.clocks.wall)();
         let fit = self.batch.room().min(self.due.len());
         for due in self.due.drain(..fit) {
-            self.batch.add_due(&due, now_ns);
+            self.batch.add_due(&due, now_ns, real_ns);
         }
         self.deliver() > 0
     }

@@ -54,7 +54,7 @@ fn a_good_plugin_lives_its_whole_life_on_one_thread() {
             "configure grace=900000000000",
             "configure token=hush",
             "start timer=0",
-            "tick 0 id=7",
+            "tick 0 id=7 real=1795446271250000000",
             "announcement 1 xsvr raw=320",
             "holder host=mars group=night transport=lan ifname=lo family=4 flags=26 boot=1020304050607",
             "duplicate 2 xsvr n=2 seats=1 deadline=0 flags=0",
@@ -63,7 +63,7 @@ fn a_good_plugin_lives_its_whole_life_on_one_thread() {
             "resolved 3 cause=1",
             "state 4 1->2 verdict=200 reason=because",
             "query 5 SNQUERY",
-            "tick 6 id=0",
+            "tick 6 id=0 real=66",
             "flush deadline=1",
             "stop",
             "destroy wake=-8",
@@ -101,7 +101,10 @@ fn only_a_granted_and_wanted_verdict_is_asked_for() {
             rig.await_line("good", "duplicate 2 xsvr n=2 seats=1 deadline=77 flags=2");
         }
         assert_eq!(host.stop(STOP), Vec::<String>::new());
-        assert!(!rig.trace("good").iter().any(|line| line == "tick 3 id=0"), "it does not want the beat");
+        assert!(
+            !rig.trace("good").iter().any(|line| line.starts_with("tick 3 id=0")),
+            "it does not want the beat"
+        );
     }
 }
 

@@ -58,7 +58,8 @@ static void tell(instance *i, const slnd_event *e, slnd_decision *out) {
     const slnd_ev_query *q = SLND_EVENT(slnd_ev_query, e);
     trace(host, "query %llu %.*s", seq, (int)q->text_len, (const char *)q->text);
   } else if (e->kind == SLND_EV_TICK) {
-    trace(host, "tick %llu id=%llu", seq, (unsigned long long)SLND_EVENT(slnd_ev_tick, e)->timer_id);
+    trace(host, "tick %llu id=%llu real=%llu", seq, (unsigned long long)SLND_EVENT(slnd_ev_tick, e)->timer_id,
+          (unsigned long long)e->real_ns);
   } else if (e->kind == SLND_EV_LOST) {
     const slnd_ev_lost *l = SLND_EVENT(slnd_ev_lost, e);
     trace(host, "lost %llu-%llu count=%llu announcements=%llu ticks=%llu", (unsigned long long)l->first_seq,

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use serialnumberd::plugin::{Clock, HostInfo, Isolation, PluginError, PluginHost, PluginSpec, VerdictUse};
+use serialnumberd::plugin::{
+    Clock, Clocks, HostInfo, Isolation, PluginError, PluginHost, PluginSpec, VerdictUse,
+};
 use serialnumberd::record::{Body, Record};
 use serialnumberd_core::{
     BootId, ClaimId, Class, Coverage, Event, EvidenceId, HolderView, Installation, Instance, Mono, PeerRole,
@@ -24,6 +26,9 @@ pub fn clock() -> Clock {
     // Not from zero: a boot clock is not.
     Arc::new(move || 1_000_000_000 + u64::try_from(start.elapsed().as_nanos()).expect("short"))
 }
+
+/// What the wall clock always says.
+pub const WALL_NS: u64 = 1_795_446_271_250_000_000;
 
 /// A directory for one test: the plugins that it builds, and the state directory.
 pub struct Rig {
@@ -79,7 +84,8 @@ impl Rig {
             wakes.fetch_add(1, Ordering::SeqCst);
         });
         let info = HostInfo { name: "test".to_owned(), version: "1.2.3".to_owned() };
-        PluginHost::start(specs, wake, &info, Arc::clone(&self.clock))
+        let clocks = Clocks { boot: Arc::clone(&self.clock), wall: Arc::new(|| WALL_NS) };
+        PluginHost::start(specs, wake, &info, clocks)
     }
 
     pub fn state(&self, id: &str) -> PathBuf {

@@ -12,7 +12,8 @@ pub struct slnd_event {
     pub kind: slnd_kind,
     /// `SLND_EVF_*`.
     pub flags: u16,
-    /// Strictly rising per agent; a gap means that events were lost or not asked for.
+    /// Rises strictly per agent, and a gap means that events were lost or not asked for. 0 for the ticks of timers and
+    /// wakes: they are this instance's alone, and not counted.
     pub seq: u64,
     /// When, in nanoseconds of CLOCK_BOOTTIME: the clock of now_ns.
     pub mono_ns: u64,

@@ -6,6 +6,9 @@ use serialnumberd_plugin::abi::*;
 
 use super::leaked;
 
+/// The wall clock when the host's clock says 0: a second later it is 2026-12-01T00:00:00Z.
+const WALL_AT_0_NS: u64 = 1_796_083_199_000_000_000;
+
 /// Some event, in memory of its own, aligned as its body wants.
 pub struct Event {
     words: Vec<u64>,
@@ -27,6 +30,22 @@ impl Event {
     fn head_mut(&mut self) -> &mut slnd_event {
         // SAFETY: every event starts with its head.
         unsafe { &mut *self.words.as_mut_ptr().cast() }
+    }
+
+    /// As the host sends it at a time: `seq` is the number of those that are counted.
+    pub fn sent(&self, seq: u64, mono_ns: u64) -> Event {
+        let mut event = Event { words: self.words.clone() };
+        let head = event.head_mut();
+        (head.seq, head.mono_ns, head.real_ns) = (seq, mono_ns, WALL_AT_0_NS + mono_ns);
+        event
+    }
+
+    /// Whether it has a number: a tick of a timer or a wake has none.
+    pub fn is_counted(&self) -> bool {
+        // SAFETY: every event starts with its head.
+        let kind = unsafe { (*self.head()).kind };
+        let timer_id = self.words[size_of::<slnd_event>() / 8];
+        kind != SLND_EV_TICK || timer_id == SLND_TIMER_BEAT
     }
 
     /// With SLND_EVF_DECIDE.
@@ -57,7 +76,7 @@ impl Event {
 
 fn head<T>(kind: slnd_kind) -> slnd_event {
     let struct_size = u32::try_from(size_of::<T>()).unwrap();
-    slnd_event { struct_size, kind, flags: 0, seq: 7, mono_ns: 8, real_ns: 9 }
+    slnd_event { struct_size, kind, flags: 0, seq: 0, mono_ns: 0, real_ns: 0 }
 }
 
 /// A holder, in words of the tests.

@@ -250,13 +250,21 @@ impl FakeHost {
 
     /// Delivers a batch; the answers as verdict and reason.
     pub fn deliver(&mut self, events: &[Event]) -> Result<Vec<(slnd_verdict, String)>, slnd_status> {
-        let pointers: Vec<*const slnd_event> = events.iter().map(|e| e.head()).collect();
+        let now_ns = self.seen.now_ns.load(Ordering::SeqCst);
+        let sent: Vec<Event> = events.iter().map(|e| e.sent(self.number(e), now_ns)).collect();
+        let pointers: Vec<*const slnd_event> = sent.iter().map(Event::head).collect();
         let mut out = vec![slnd_decision::ABSTAIN; events.len()];
         let on_events = self.descriptor.on_events.unwrap();
         // SAFETY: events and decisions live through the call, and there are as many of both.
         let status = unsafe { on_events(self.state, pointers.as_ptr(), pointers.len(), out.as_mut_ptr()) };
         let answers = out.iter().map(|d| (d.verdict, text(&d.reason))).collect();
         if status == SLND_OK { Ok(answers) } else { Err(status) }
+    }
+
+    fn number(&mut self, event: &Event) -> u64 {
+        let counted = u64::from(event.is_counted());
+        self.seq += counted;
+        self.seq * counted
     }
 
     /// Delivers one event that asks; its answer.

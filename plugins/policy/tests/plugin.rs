@@ -109,7 +109,7 @@ fn grace_warns_then_denies_by_itself() {
         let mut host = running(dir.path(), &[("mode", "strict"), ("grace", HOUR), ("action", action)]);
         let (verdict, reason) = host.ask(duplicate(&twice(true)));
         assert_eq!(verdict, WARN);
-        assert!(reason.contains("from 1970-01-01T01:00:00Z on"), "{reason}");
+        assert!(reason.contains("from 2026-12-01T01:00:00Z on"), "{reason}");
         host.advance(seconds(3599));
         assert!(host.decisions().is_empty());
         assert!(host.status().contains("\"grace_left_s\":1,"), "{}", host.status());
@@ -231,13 +231,27 @@ fn a_reload_changes_standing_verdicts_and_a_bad_one_nothing() {
 }
 
 #[test]
+fn dates_are_right_after_a_timer_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = running(dir.path(), &[]);
+    host.ask(duplicate(&twice(true)));
+    host.advance(seconds(600));
+    host.deliver(&[tick(1)]).unwrap();
+    // The last event was a tick of the plugin's own timer: what begins now is dated by it.
+    host.configure(&options(&[("mode", "strict"), ("grace", HOUR)]), true).unwrap();
+    let (_, verdict, reason) = host.decisions().remove(0);
+    assert_eq!(verdict, WARN);
+    assert!(reason.contains("from 2026-12-01T01:10:00Z on"), "{reason}");
+}
+
+#[test]
 fn blindness_is_denied_after_its_time_and_ends_when_it_ends() {
     let dir = tempfile::tempdir().unwrap();
     let mut host = running(dir.path(), &[("mode", "seniority"), ("when_blind", "deny")]);
     let blind = || state(7, SLND_STATE_CLEAR, SLND_STATE_CLEAR, SLND_COVERAGE_BLIND);
     let (verdict, reason) = host.ask(blind());
     assert_eq!(verdict, ALLOW);
-    assert!(reason.contains("is denied from 1970-01-01T00:15:00Z on"), "{reason}");
+    assert!(reason.contains("is denied from 2026-12-01T00:15:00Z on"), "{reason}");
     host.advance(seconds(600));
     // Told again, it does not begin anew.
     host.deliver(&[blind()]).unwrap();
