@@ -453,7 +453,7 @@ typedef struct slnd_plugin {
   void (*stop)(void *state);
   /* REQUIRED. Frees the instance. */
   void (*destroy)(void *state);
-  /* Writes out what it holds back, until `deadline_ns` of CLOCK_BOOTTIME: before stop, and on request. */
+  /* Writes out what it holds back, until `deadline_ns` of CLOCK_BOOTTIME: before stop. */
   slnd_status (*flush)(void *state, uint64_t deadline_ns);
   /* The table of an extension that the plugin offers; NULL if there is none. */
   const void *(*get_extension)(void *state, const char *id);

@@ -44,7 +44,7 @@ pub trait Plugin: Sized + 'static {
         "{}".to_owned()
     }
 
-    /// Writes out what it holds back, until `deadline_ns` on the host's clock.
+    /// Writes out what it holds back, until `deadline_ns` on the host's clock: before `stop`.
     ///
     /// # Errors
     /// If it could not.

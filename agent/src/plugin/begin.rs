@@ -19,7 +19,7 @@ use super::manifest::Manifest;
 use super::options::{self, OptionSpec, Settings};
 use super::outbox::Outbox;
 use super::permission::Permissions;
-use super::shared::{Call, Clocks, Command, Doorbell, Message, Shared};
+use super::shared::{Call, Clocks, Configure, Doorbell, Message, Shared};
 use super::state_dir;
 use super::worker::Worker;
 
@@ -35,7 +35,7 @@ pub(super) struct Job {
     pub(super) doorbell: Arc<Doorbell>,
     pub(super) shared: Arc<Shared>,
     pub(super) messages: Producer<Message>,
-    pub(super) commands: Consumer<Command>,
+    pub(super) commands: Consumer<Configure>,
     pub(super) ready: SyncSender<Result<Ready, PluginError>>,
 }
 

@@ -22,7 +22,7 @@ use super::limits::{COMMANDS, MESSAGES, START_TIMEOUT};
 use super::manifest;
 use super::permission::Permissions;
 use super::reload::Reload;
-use super::shared::{Clocks, Command, Doorbell, HolderTable, Message, Shared, Wake};
+use super::shared::{Clocks, Doorbell, HolderTable, Message, Shared, Wake};
 use super::spec::{Action, Decider, Isolation, PluginSpec, VerdictUse};
 use super::worker;
 use crate::record::Record;
@@ -291,13 +291,6 @@ impl PluginHost {
     /// How each plugin does, in the order of the specs.  Never waits for one.
     pub fn status(&mut self, now_ns: u64) -> Vec<PluginStatus> {
         self.instances.iter_mut().map(|instance| instance.status(now_ns)).collect()
-    }
-
-    /// Asks the plugins to write out what they hold back, until `deadline_ns` of the host's clock.
-    pub fn flush(&mut self, deadline_ns: u64) {
-        for instance in &mut self.instances {
-            let _a_stalled_one_cannot = instance.command(Command::Flush { deadline_ns });
-        }
     }
 
     /// Stops all plugins at once: events that wait are delivered, then flush, stop and destroy.  Waits at

@@ -17,7 +17,7 @@ use super::metrics::Metric;
 use super::options::{OptionSpec, Settings};
 use super::outbox::{self, Outbox};
 use super::permission::Permissions;
-use super::shared::{Command, Message, Shared};
+use super::shared::{Configure, Message, Shared};
 use super::spec::VerdictUse;
 use super::view;
 use super::watchdog::Health;
@@ -84,7 +84,7 @@ pub(super) struct Instance {
     outbox: Outbox,
     /// The newest record that asked for its verdict and did not reach it.
     pub(super) missed: Option<u64>,
-    commands: Producer<Command>,
+    commands: Producer<Configure>,
     messages: Consumer<Message>,
     budget: usize,
     worker: Thread,
@@ -100,7 +100,7 @@ pub(super) struct Parts {
     pub(super) grant: Vec<String>,
     pub(super) verdict: VerdictUse,
     pub(super) shared: Arc<Shared>,
-    pub(super) commands: Producer<Command>,
+    pub(super) commands: Producer<Configure>,
     pub(super) messages: Consumer<Message>,
     pub(super) worker: Thread,
 }
@@ -173,7 +173,7 @@ impl Instance {
     }
 
     /// Sends a command; false if so many wait that the plugin must be stalled.
-    pub(super) fn command(&mut self, command: Command) -> bool {
+    pub(super) fn command(&mut self, command: Configure) -> bool {
         let queued = self.commands.push(command).is_ok();
         self.worker.unpark();
         queued

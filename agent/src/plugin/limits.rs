@@ -40,7 +40,7 @@ pub(super) const LINGER: Duration = Duration::from_micros(200);
 pub(super) const MESSAGES: usize = 256;
 /// Messages of one plugin that the loop takes in one turn, so that none can keep it from the network.
 pub(super) const MESSAGES_A_TURN: usize = 64;
-/// Commands of the loop to one plugin that may wait: a reload, its undoing and some flushes.
+/// Commands of the loop to one plugin that may wait: a reload and its undoing, four times over.
 pub(super) const COMMANDS: usize = 8;
 /// Buffers of an event larger than this are given back after its batch: a duplicate with 1,000 holders
 /// must not occupy its memory for ever.

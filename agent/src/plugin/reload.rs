@@ -10,7 +10,7 @@ use super::host::PluginHost;
 use super::instance::Instance;
 use super::limits::RELOAD_TIMEOUT;
 use super::options::{self, Settings};
-use super::shared::Command;
+use super::shared::Configure;
 use super::spec::{PluginSpec, VerdictUse};
 use super::watchdog::Health;
 
@@ -129,7 +129,7 @@ impl PluginHost {
         let instance = &mut self.instances[plugin];
         instance.has_configure
             && instance.shared.ended().is_none()
-            && instance.command(Command::Configure { generation, settings })
+            && instance.command(Configure { generation, settings })
     }
 
     fn check_set(&self, specs: &[PluginSpec]) -> Result<(), PluginError> {

@@ -40,11 +40,11 @@ pub(super) enum Message {
     Configured { generation: u64, result: Result<(), String> },
 }
 
-/// Loop to plugin, beside the events.
+/// Loop to plugin, beside the events: the one command that there is.
 #[derive(Debug)]
-pub(super) enum Command {
-    Configure { generation: u64, settings: Arc<Settings> },
-    Flush { deadline_ns: u64 },
+pub(super) struct Configure {
+    pub(super) generation: u64,
+    pub(super) settings: Arc<Settings>,
 }
 
 /// Wakes the loop, once per batch of messages.

@@ -1,6 +1,6 @@
 //! The thread of one plugin instance: every call into the plugin is made here, one at a time.
 //!
-//! create, configure, start; then events, timers, reloads and flushes as they come; then flush, stop,
+//! create, configure, start; then events, timers and reloads as they come; then flush, stop,
 //! destroy.  A plugin that panics too often is left alone: not called again, not even to stop.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +19,7 @@ use super::context::Context;
 use super::limits::{LINGER, STATUS_EVERY, STATUS_MAX};
 use super::options::{self, Settings};
 use super::outbox::Item;
-use super::shared::{Command, End, Message};
+use super::shared::{Configure, End, Message};
 use super::timers::Due;
 use super::watchdog::Panics;
 
@@ -57,7 +57,7 @@ pub(super) struct Worker {
     context: &'static Context,
     calls: Calls,
     queue: Consumer<Item>,
-    commands: Consumer<Command>,
+    commands: Consumer<Configure>,
     batch: Batch,
     settings: Arc<Settings>,
     due: Vec<Due>,
@@ -73,7 +73,7 @@ impl Worker {
         context: &'static Context,
         calls: Calls,
         queue: Consumer<Item>,
-        commands: Consumer<Command>,
+        commands: Consumer<Configure>,
         batch: Batch,
         settings: Arc<Settings>,
     ) -> Worker {
@@ -114,24 +114,16 @@ impl Worker {
 
     /// Commands of the loop.
     fn obey(&mut self) -> bool {
-        let Ok(command) = self.commands.pop() else { return false };
-        match command {
-            Command::Configure { generation, settings } => {
-                let mut result = self.calls.configure(&settings, true);
-                if let Err(error) = &mut result {
-                    error.message = options::redact(&error.message, &[&settings, &self.settings]);
-                }
-                let result = self.judge(result).map_err(|error| error.to_string());
-                if result.is_ok() {
-                    self.settings = settings;
-                }
-                self.tell(Message::Configured { generation, result });
-            }
-            Command::Flush { deadline_ns } => {
-                let result = self.calls.flush(deadline_ns);
-                let _noted = self.judge(result);
-            }
+        let Ok(Configure { generation, settings }) = self.commands.pop() else { return false };
+        let mut result = self.calls.configure(&settings, true);
+        if let Err(error) = &mut result {
+            error.message = options::redact(&error.message, &[&settings, &self.settings]);
         }
+        let result = self.judge(result).map_err(|error| error.to_string());
+        if result.is_ok() {
+            self.settings = settings;
+        }
+        self.tell(Message::Configured { generation, result });
         true
     }
 

@@ -126,7 +126,7 @@ pub struct slnd_plugin {
     pub stop: Option<unsafe extern "C" fn(state: *mut c_void)>,
     /// REQUIRED. Frees the instance.
     pub destroy: Option<unsafe extern "C" fn(state: *mut c_void)>,
-    /// Writes out what it holds back, until `deadline_ns` of CLOCK_BOOTTIME: before stop, and on request.
+    /// Writes out what it holds back, until `deadline_ns` of CLOCK_BOOTTIME: before stop.
     pub flush: Option<unsafe extern "C" fn(state: *mut c_void, deadline_ns: u64) -> slnd_status>,
     /// The table of an extension that the plugin offers; NULL if there is none.
     pub get_extension: Option<unsafe extern "C" fn(state: *mut c_void, id: *const c_char) -> *const c_void>,

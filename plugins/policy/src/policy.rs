@@ -127,14 +127,6 @@ impl Plugin for Policy {
         status::object(&self.rules, &self.claims, &self.ledger, &self.store, self.now())
     }
 
-    fn flush(&mut self, _deadline_ns: u64) -> Result<(), Error> {
-        // It may go on counting: what is exact is for `stop` to write.
-        if self.ledger.is_used() {
-            self.save(self.now(), true);
-        }
-        Ok(())
-    }
-
     fn stop(&mut self) {
         if self.ledger.is_used() {
             self.save(self.now(), false);

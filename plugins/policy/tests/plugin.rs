@@ -147,6 +147,17 @@ fn a_restart_does_not_renew_grace() {
 }
 
 #[test]
+fn the_end_writes_the_file_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = running(dir.path(), &[("mode", "strict"), ("grace", HOUR)]);
+    host.ask(duplicate(&twice(true)));
+    assert_eq!(host.flush(), SLND_OK);
+    assert!(!dir.path().join("grace").exists(), "what is exact is for stop to write");
+    drop(host);
+    assert!(dir.path().join("grace").exists());
+}
+
+#[test]
 fn a_killed_agent_has_lost_time() {
     let dir = tempfile::tempdir().unwrap();
     let changes = [("mode", "strict"), ("grace", HOUR)];
