@@ -147,7 +147,7 @@ impl Agent {
         if !std::mem::take(&mut self.unsettled) && !self.held.values().any(late) {
             return;
         }
-        let deciders: Vec<_> = self.plugins.deciders(self.now.boot.0).filter(|d| d.counts).collect();
+        let deciders: Vec<_> = self.plugins.deciders().filter(|d| d.counts).collect();
         let counted: BTreeSet<usize> = deciders.iter().map(|d| d.plugin).collect();
         let dead: BTreeSet<usize> = deciders.iter().filter(|d| d.is_dead).map(|d| d.plugin).collect();
         for place in 0..self.held.len() {

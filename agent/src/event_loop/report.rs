@@ -91,7 +91,7 @@ impl Agent {
     }
 
     fn report_opinions(&self, verdict: &crate::verdict::ClaimVerdict) -> Vec<Opinion> {
-        let deciders = self.plugins.deciders(self.now.boot.0);
+        let deciders = self.plugins.deciders();
         deciders
             .filter_map(|d| {
                 let decision = verdict.opinions.get(&d.plugin)?;

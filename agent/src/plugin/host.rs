@@ -257,13 +257,12 @@ impl PluginHost {
     }
 
     /// The plugins whose verdicts are asked for.
-    pub fn deciders(&self, now_ns: u64) -> impl Iterator<Item = Decider<'_>> {
+    pub fn deciders(&self) -> impl Iterator<Item = Decider<'_>> {
         let all = self.instances.iter().enumerate().filter(|(_, instance)| instance.decides());
-        all.map(move |(plugin, instance)| Decider {
+        all.map(|(plugin, instance)| Decider {
             plugin,
             id: &instance.id,
             counts: instance.verdict == VerdictUse::Require,
-            is_healthy: instance.shared.health(now_ns).answers(),
             is_dead: instance.shared.ended().is_some(),
         })
     }

@@ -112,7 +112,7 @@ impl PluginHost {
     }
 
     /// Gives the plugins that were asked their old options back.
-    pub fn abort_reload(&mut self) {
+    fn abort_reload(&mut self) {
         if self.reload.changes.take().is_none() {
             return;
         }

@@ -100,8 +100,6 @@ pub struct Decider<'a> {
     pub id: &'a str,
     /// Its verdict counts; else it is only shown.
     pub counts: bool,
-    /// It answers at present.
-    pub is_healthy: bool,
     /// It is not called any more, and never will be.
     pub is_dead: bool,
 }

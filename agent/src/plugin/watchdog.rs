@@ -34,12 +34,6 @@ impl Health {
             Health::Failed => "failed",
         }
     }
-
-    /// Whether it still answers, however slowly.
-    #[must_use]
-    pub fn answers(self) -> bool {
-        matches!(self, Health::Ok | Health::Slow)
-    }
 }
 
 /// Health of a plugin that is being called: from the start of the present call (`None`: none), and from
