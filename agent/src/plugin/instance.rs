@@ -75,7 +75,7 @@ pub(super) struct Instance {
     pub(super) grant: Vec<String>,
     pub(super) verdict: VerdictUse,
     pub(super) granted: Permissions,
-    pub(super) has_configure: bool,
+    has_configure: bool,
     pub(super) table: Vec<OptionSpec>,
     pub(super) settings: Arc<Settings>,
     pub(super) shared: Arc<Shared>,
@@ -172,7 +172,17 @@ impl Instance {
         }
     }
 
-    /// Sends a command; false if so many wait that the plugin must be stalled.
+    /// Whether it is told of new options: it has the slot, and is still called.
+    pub(super) fn takes_options(&self) -> bool {
+        self.has_configure && self.shared.ended().is_none()
+    }
+
+    /// Whether a reload can be told, and be undone: the plugin must not be left with options that were withdrawn.
+    pub(super) fn has_room_for_reload(&self) -> bool {
+        self.commands.slots() >= 2
+    }
+
+    /// Sends a command; false if there is no room.
     pub(super) fn command(&mut self, command: Configure) -> bool {
         let queued = self.commands.push(command).is_ok();
         self.worker.unpark();

@@ -74,7 +74,8 @@ impl PluginHost {
             now_ns.saturating_add(u64::try_from(RELOAD_TIMEOUT.as_nanos()).unwrap_or(u64::MAX));
         self.reload.answers.clear();
         for (plugin, change) in changes.iter().enumerate() {
-            if self.send(plugin, Arc::clone(&change.settings)) {
+            if self.instances[plugin].takes_options() {
+                self.send(plugin, Arc::clone(&change.settings));
                 self.reload.answers.insert(plugin, None);
             }
         }
@@ -123,13 +124,10 @@ impl PluginHost {
         }
     }
 
-    /// Whether a `configure` was sent: a plugin without that slot, or that is not called any more, needs none.
-    fn send(&mut self, plugin: usize, settings: Arc<Settings>) -> bool {
+    fn send(&mut self, plugin: usize, settings: Arc<Settings>) {
         let generation = self.reload.generation;
-        let instance = &mut self.instances[plugin];
-        instance.has_configure
-            && instance.shared.ended().is_none()
-            && instance.command(Configure { generation, settings })
+        let queued = self.instances[plugin].command(Configure { generation, settings });
+        debug_assert!(queued, "there was room for a reload and its undoing, and nothing else is sent");
     }
 
     fn check_set(&self, specs: &[PluginSpec]) -> Result<(), PluginError> {
@@ -163,6 +161,11 @@ fn change(instance: &Instance, specs: &[PluginSpec], now_ns: u64) -> Result<Chan
     }
     if instance.shared.health(now_ns) == Health::Stalled {
         let what = "it is stalled and cannot take options now";
+        return Err(PluginError::new(&instance.id, Rule::LifeCycle, what));
+    }
+    if instance.takes_options() && !instance.has_room_for_reload() {
+        let what =
+            "it is busy and has not even taken the options of earlier reloads: try again in a few seconds";
         return Err(PluginError::new(&instance.id, Rule::LifeCycle, what));
     }
     let settings = options::resolve(&instance.id, &instance.table, &spec.options)?;

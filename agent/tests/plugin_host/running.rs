@@ -25,6 +25,18 @@ fn await_action(host: &mut PluginHost) -> Action {
     found.expect("just found")
 }
 
+/// Waits for a reload to end, on a time that stands still: it is never given up for lasting too long.
+fn finish_reload(host: &mut PluginHost, now_ns: u64) -> Result<(), PluginError> {
+    let mut outcome = None;
+    eventually("the reload ends", || {
+        host.tick(now_ns);
+        assert_eq!(actions(host), []);
+        outcome = host.poll_reload(now_ns);
+        outcome.is_some()
+    });
+    outcome.expect("just seen")
+}
+
 #[test]
 fn a_good_plugin_lives_its_whole_life_on_one_thread() {
     let rig = Rig::new();
@@ -300,16 +312,6 @@ fn a_reload_is_a_transaction() {
     let mut spec = rig.spec(library);
     spec.options = "token = \"hush\"".parse().expect("toml");
     let mut host = rig.start(vec![spec.clone()]).expect("it starts");
-    let finish = |host: &mut PluginHost| {
-        let mut outcome: Option<Result<(), PluginError>> = None;
-        eventually("the reload ends", || {
-            host.tick(rig.now_ns());
-            assert_eq!(actions(host), []);
-            outcome = host.poll_reload(rig.now_ns());
-            outcome.is_some()
-        });
-        outcome.expect("just seen")
-    };
     assert_eq!(host.poll_reload(rig.now_ns()), None, "none is under way");
 
     let mut wrong = spec.clone();
@@ -328,7 +330,7 @@ fn a_reload_is_a_transaction() {
     bad.options.insert("mode".to_owned(), "refused".into());
     host.prepare_reload(&[bad], rig.now_ns()).expect("fits the table");
     assert!(host.prepare_reload(std::slice::from_ref(&spec), rig.now_ns()).is_err(), "one at a time");
-    let error = finish(&mut host).expect_err("the plugin refuses it");
+    let error = finish_reload(&mut host, rig.now_ns()).expect_err("the plugin refuses it");
     assert!(error.to_string().contains("this mode is refused; the token is (secret)"), "{error}");
     rig.await_line("good", "reload mode=observe");
 
@@ -336,10 +338,42 @@ fn a_reload_is_a_transaction() {
     new.options.insert("mode".to_owned(), "strict".into());
     (new.verdict, new.options["token"]) = (VerdictUse::Advise, "hush2".into());
     host.prepare_reload(&[new], rig.now_ns()).expect("fits the table");
-    finish(&mut host).expect("the plugin takes it");
+    finish_reload(&mut host, rig.now_ns()).expect("the plugin takes it");
     host.commit_reload();
     assert_eq!(host.status(rig.now_ns())[0].verdict, VerdictUse::Advise);
     assert!(rig.trace("good").contains(&"reload mode=strict".to_owned()));
+    assert_eq!(host.stop(STOP), Vec::<String>::new());
+}
+
+#[test]
+fn a_plugin_that_cannot_be_told_of_a_reload_refuses_it() {
+    let rig = Rig::new();
+    let mut busy = rig.spec(rig.build("good", "good.so", &["GATED"]));
+    let mut twin = rig.spec(rig.build("good", "twin.so", &["ID=\"twin\""]));
+    let mut host = rig.start(vec![busy.clone(), twin.clone()]).expect("both start");
+    eventually("it is in on_events", || {
+        host.status(rig.now_ns())[0].present_call.is_some_and(|(call, _)| call == "on_events")
+    });
+    // Busy, and by this time never stalled; each reload and its undoing wait for it.
+    let now_ns = rig.now_ns();
+    twin.options = "mode = \"refused\"".parse().expect("toml");
+    for _ in 0..4 {
+        host.prepare_reload(&[busy.clone(), twin.clone()], now_ns).expect("fits the tables");
+        finish_reload(&mut host, now_ns).expect_err("the twin refuses it");
+    }
+    twin.options.clear();
+    busy.options = "mode = \"strict\"".parse().expect("toml");
+    let both = [busy, twin];
+    let error = host.prepare_reload(&both, now_ns).expect_err("there is no room for the command");
+    assert!(error.to_string().starts_with("plugin good: it is busy"), "{error}");
+    rig.open_gate("good");
+    eventually("it obeys again", || {
+        assert_eq!(actions(&mut host), []);
+        host.prepare_reload(&both, now_ns).is_ok()
+    });
+    finish_reload(&mut host, now_ns).expect("both take it");
+    host.commit_reload();
+    assert_eq!(rig.trace("good").iter().filter(|line| *line == "reload mode=strict").count(), 1);
     assert_eq!(host.stop(STOP), Vec::<String>::new());
 }
 
@@ -352,14 +386,7 @@ fn no_secret_of_a_refused_reload_is_shown() {
     let mut host = rig.start(vec![spec.clone()]).expect("it starts");
     spec.options = "token = \"hush\"\nmode = \"refused\"".parse().expect("toml");
     host.prepare_reload(&[spec], rig.now_ns()).expect("fits the table");
-    let mut outcome = None;
-    eventually("the reload ends", || {
-        host.tick(rig.now_ns());
-        assert_eq!(actions(&mut host), []);
-        outcome = host.poll_reload(rig.now_ns());
-        outcome.is_some()
-    });
-    let told = outcome.expect("just seen").expect_err("the plugin refuses it").to_string();
+    let told = finish_reload(&mut host, rig.now_ns()).expect_err("the plugin refuses it").to_string();
     let status = host.status(rig.now_ns()).remove(0).last_error.expect("it failed");
     for text in [told, status] {
         assert!(text.contains("this mode is refused; the token is (secret)"), "{text}");

@@ -1,6 +1,9 @@
 /* Does everything right, and tells what happens to it.
- * -DGATED: on_events waits for the gate.  -DNO_TICKS: does not want the beat. */
+ * -DGATED: on_events waits for the gate.  -DNO_TICKS: does not want the beat.  -DID: has another id. */
 #include "trace.h"
+#ifndef ID
+#define ID "good"
+#endif
 
 static slnd_status create(const slnd_host *host, const char *name, void **state, slnd_error *error) {
   (void)error;
@@ -109,7 +112,7 @@ static const slnd_option options[] = {
 #define EVENTS ALL_EVENTS
 #endif
 static const slnd_plugin plugin = {
-    SLND_PLUGIN_HEAD, "good", "Good", "1.0", "Does everything right.", NULL, NULL, 0,
+    SLND_PLUGIN_HEAD, ID, "Good", "1.0", "Does everything right.", NULL, NULL, 0,
     SLND_PERM_VERDICT | SLND_PERM_RAW | SLND_PERM_HOLDERS, EVENTS, 128, 8, options, 3, sizeof(slnd_option), create,
     configure, start, on_events, status, stop, destroy, flush, NULL};
-SLND_PLUGIN_DEFINE(plugin, "good", "1.0", "")
+SLND_PLUGIN_DEFINE(plugin, ID, "1.0", "")
