@@ -81,6 +81,11 @@ impl ClaimVerdict {
         self.failed.insert(plugin);
     }
 
+    /// A plugin has answered, but its answer does not hold yet: nobody waits for it.
+    pub fn put_off(&mut self, plugin: usize, seq: u64) {
+        self.close(plugin, seq);
+    }
+
     fn close(&mut self, plugin: usize, seq: u64) {
         if let Some((waiting, _)) = self.pending.get_mut(&seq) {
             waiting.remove(&plugin);
@@ -258,6 +263,22 @@ mod tests {
         verdict.answer(0, Some(8), decision(Verdict::WARN));
         verdict.settle(&strict);
         assert_eq!(verdict.decision.verdict, Verdict::WARN, "it answers again");
+    }
+
+    #[test]
+    fn an_answer_that_does_not_hold_yet_is_no_failure() {
+        let counted = BTreeSet::from([0]);
+        let deny = Facts { on_failure: OnPolicyFailure::Deny, ..facts(State::Duplicate, &counted) };
+        let mut verdict = ClaimVerdict::default();
+        verdict.answer(0, None, decision(Verdict::WARN));
+        verdict.ask(7, counted.clone(), NOBODY, Mono(0));
+        verdict.put_off(0, 7);
+        assert!(!verdict.is_pending() && verdict.expire(Mono(0).after(PATIENCE)).is_empty());
+        verdict.settle(&deny);
+        assert_eq!(verdict.decision.verdict, Verdict::WARN, "what it thought before stands");
+        verdict.answer(0, Some(7), decision(Verdict::LIMIT));
+        verdict.settle(&deny);
+        assert_eq!(verdict.decision.verdict, Verdict::LIMIT);
     }
 
     #[test]

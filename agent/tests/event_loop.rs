@@ -19,6 +19,7 @@ use serialnumberd::clock;
 use serialnumberd::config::Config;
 use serialnumberd::event_loop::{Agent, Dispatched, Setup};
 use serialnumberd::paths::{Environment, Profile};
+use serialnumberd::record::{Body, Record, Verdict};
 use serialnumberd::status::{ClaimStatus, Status};
 use serialnumberd_core::Mono;
 
@@ -233,6 +234,57 @@ fn a_policy_that_sleeps_denies_only_if_it_counts_and_that_is_wanted() {
         agent.shut_down();
         assert!(now().since(began) < Duration::from_secs(2), "an abandoned plugin holds nobody up");
     }
+}
+
+#[test]
+fn a_refused_reload_changes_no_verdict_and_one_that_is_taken_does() {
+    let (rig, home) = (Rig::new(), Home::new("127.0.7.13"));
+    let libraries =
+        [rig.build("good", "policy.so", &["DECIDES"]), rig.build("good", "twin.so", &["ID=\"twin\""])];
+    let write = |modes: [&str; 2]| {
+        let plugin = |i: usize, more: &str| {
+            let (path, mode) = (libraries[i].display(), modes[i]);
+            format!("[[plugin]]\npath = \"{path}\"\n{more}[plugin.options]\nmode = \"{mode}\"\n")
+        };
+        let policy = plugin(0, "verdict = \"require\"\ngrant = [\"verdict\"]\n");
+        home.write("port = 62710", &(license("xsvr", "ALONE") + &policy + &plugin(1, "")));
+    };
+    let verdict = |a: &mut Agent| claim(&a.status(), "xsvr").expect("it is held").verdict;
+    let reload = |a: &mut [Agent]| {
+        let mut client = UnixStream::connect(home.path("control.sock")).expect("it answers");
+        client.write_all(b"{\"proto\":1}\n{\"id\":1,\"request\":\"reload\"}\n").expect("written");
+        client.set_nonblocking(true).expect("set");
+        let mut text = String::new();
+        until("the reload is answered", a, |_| {
+            let mut bytes = [0; 1024];
+            let n = client.read(&mut bytes).unwrap_or(0);
+            text += &String::from_utf8_lossy(&bytes[..n]);
+            text.contains("\"id\":1")
+        });
+        text
+    };
+    write(["observe", "observe"]);
+    let mut agents = [home.start()];
+    until("it is clear", &mut agents, |a| {
+        state(&mut a[0], "xsvr") == "clear" && verdict(&mut a[0]) == "warn"
+    });
+    write(["strict", "refused"]);
+    let answer = reload(&mut agents);
+    assert!(answer.contains("this mode is refused"), "{answer}");
+    let trace = || std::fs::read_to_string(home.path("state/plugins/good/trace")).unwrap_or_default();
+    until("it is put back and asked anew", &mut agents, |a| {
+        let asked =
+            trace().lines().skip_while(|l| *l != "reload mode=observe").any(|l| l.starts_with("state "));
+        asked && claim(&a[0].status(), "xsvr").is_some_and(|c| !c.verdict_pending && c.verdict == "warn")
+    });
+    let records: Vec<_> = std::iter::from_fn(|| agents[0].poll_record()).collect();
+    let denied =
+        |r: &Record| matches!(&r.body, Body::State { decision, .. } if decision.verdict == Verdict::DENY);
+    assert!(!records.iter().any(|r| denied(r)), "{records:?}");
+    write(["strict", "observe"]);
+    let answer = reload(&mut agents);
+    assert!(answer.contains("\"ok\""), "{answer}");
+    until("the new options decide", &mut agents, |a| verdict(&mut a[0]) == "deny");
 }
 
 #[test]

@@ -124,6 +124,12 @@ impl Agent {
                         held.verdict.fail(plugin, seq);
                     }
                 }
+                Action::PutOff { plugin, claim, seq } => {
+                    if let Some(held) = self.held.get_mut(&claim) {
+                        held.verdict.put_off(plugin, seq);
+                    }
+                }
+                Action::AskAnew { .. } => self.ask_anew(),
                 Action::Announce { product, probe, .. } => self.announce(product, probe),
             }
         }

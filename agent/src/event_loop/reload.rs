@@ -73,6 +73,8 @@ impl Agent {
         match result {
             Ok(()) => {
                 self.plugins.commit_reload();
+                // What was decided with the new options counts from here on, not a turn later.
+                self.take_actions();
                 self.commit(reloading);
             }
             Err(error) => self.reload_failed(reloading.asker, with_place(&reloading.config, &error)),

@@ -180,7 +180,7 @@ impl PluginHost {
     /// Hands a record to the plugins that want its kind.  Never blocks; a full queue counts as loss.
     ///
     /// Returns the indexes of those whose verdict is awaited (the record has `decide_until_ns`, and the
-    /// configuration and the permission are there): each will answer by one [`Action::Decided`] or
+    /// configuration and the permission are there): each will answer by one [`Action::Decided`], [`Action::PutOff`] or
     /// [`Action::NoAnswer`] with this record's `seq`, unless it stalls or is quarantined first.
     pub fn publish(&mut self, record: &Arc<Record>) -> Vec<usize> {
         let asked = self.instances.iter_mut().enumerate();
@@ -197,7 +197,7 @@ impl PluginHost {
     /// much is taken from one plugin in one turn is bounded, and [`PluginHost::next_deadline_ns`] is at once if
     /// something is left.
     pub fn poll_action(&mut self) -> Option<Action> {
-        if let Some(action) = self.scan() {
+        if let Some(action) = self.reload.trials.next().or_else(|| self.scan()) {
             return Some(action);
         }
         // What was queued before the bell is answered is seen by the second look; what comes after rings anew.
@@ -219,18 +219,22 @@ impl PluginHost {
     }
 
     fn action(&mut self, plugin: usize, message: Message) -> Option<Action> {
-        match message {
+        let action = match message {
             Message::Decided { claim, decision, answers } => {
-                Some(Action::Decided { plugin, claim, decision, answers })
+                Action::Decided { plugin, claim, decision, answers }
             }
-            Message::NoAnswer { claim, seq } => Some(Action::NoAnswer { plugin, claim, seq }),
-            Message::Announce { product, probe } => Some(Action::Announce { plugin, product, probe }),
+            Message::NoAnswer { claim, seq } => Action::NoAnswer { plugin, claim, seq },
+            Message::Announce { product, probe } => Action::Announce { plugin, product, probe },
+            Message::Configuring { is_withdrawn } => {
+                return self.reload.trials.configuring(plugin, is_withdrawn);
+            }
             Message::Configured { generation, result } => {
                 let id = &self.instances[plugin].id;
                 self.reload.answered(plugin, id, generation, result);
-                None
+                return None;
             }
-        }
+        };
+        self.reload.trials.pass(action)
     }
 
     /// Once a turn, with the turn's time: watches the calls, and gives each plugin its budget of messages.  Answers
@@ -249,7 +253,7 @@ impl PluginHost {
     /// When [`PluginHost::tick`] has something to see; `None` while no plugin has anything to do.
     #[must_use]
     pub fn next_deadline_ns(&self) -> Option<u64> {
-        if self.instances.iter().any(Instance::has_messages) {
+        if self.reload.trials.has_next() || self.instances.iter().any(Instance::has_messages) {
             return Some(self.now_ns);
         }
         let watches = self.instances.iter().filter_map(|instance| instance.watch_ns(self.now_ns));

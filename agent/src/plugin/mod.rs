@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `file`, `elf`, `manifest` | what is known of a plugin before any of its code runs |
 //! | `descriptor`, `options`, `permission` | the acceptance rules once it is loaded |
-//! | `spec`, `host`, `instance`, `outbox`, `reload` | the loop's side: never waits, takes no lock |
+//! | `spec`, `host`, `instance`, `outbox`, `reload`, `trial` | the loop's side: never waits, takes no lock |
 //! | `begin`, `worker`, `batch`, `view`, `numbers`, `calls`, `timers` | the plugin's thread: every call into it is made there |
 //! | `host_table`, `context`, `metrics`, `log_line` | what a plugin may call, from any thread of its own |
 //! | `shared`, `mailbox`, `watchdog`, `limits` | what both sides see, and every bound |
@@ -46,6 +46,7 @@ mod spec;
 mod state_dir;
 mod text_room;
 mod timers;
+mod trial;
 mod view;
 mod watchdog;
 mod worker;

@@ -12,6 +12,7 @@ use super::limits::RELOAD_TIMEOUT;
 use super::options::{self, Settings};
 use super::shared::Configure;
 use super::spec::{PluginSpec, VerdictUse};
+use super::trial::Trials;
 use super::watchdog::Health;
 
 /// What one plugin is to get.
@@ -30,6 +31,7 @@ pub(super) struct Reload {
     /// Told apart from late answers to an earlier one.
     generation: u64,
     deadline_ns: u64,
+    pub(super) trials: Trials,
 }
 
 impl Reload {
@@ -75,7 +77,7 @@ impl PluginHost {
         self.reload.answers.clear();
         for (plugin, change) in changes.iter().enumerate() {
             if self.instances[plugin].takes_options() {
-                self.send(plugin, Arc::clone(&change.settings));
+                self.send(plugin, Arc::clone(&change.settings), false);
                 self.reload.answers.insert(plugin, None);
             }
         }
@@ -103,13 +105,15 @@ impl PluginHost {
         Some(Err(error))
     }
 
-    /// Makes the new options the ones in force, once [`PluginHost::poll_reload`] said that all took them.
+    /// Makes the new options the ones in force, once [`PluginHost::poll_reload`] said that all took them.  What was
+    /// decided with them is handed out next.
     pub fn commit_reload(&mut self) {
         let changes = self.reload.changes.take().unwrap_or_default();
         for (instance, change) in self.instances.iter_mut().zip(changes) {
             (instance.verdict, instance.settings) = (change.verdict, change.settings);
         }
         self.reload.answers.clear();
+        self.reload.trials.commit();
     }
 
     /// Gives the plugins that were asked their old options back.
@@ -120,13 +124,13 @@ impl PluginHost {
         self.reload.generation += 1;
         // Also those that have not answered yet: the commands are obeyed in order, so the old ones win.
         for plugin in std::mem::take(&mut self.reload.answers).into_keys() {
-            self.send(plugin, Arc::clone(&self.instances[plugin].settings));
+            self.send(plugin, Arc::clone(&self.instances[plugin].settings), true);
         }
     }
 
-    fn send(&mut self, plugin: usize, settings: Arc<Settings>) {
+    fn send(&mut self, plugin: usize, settings: Arc<Settings>, is_withdrawn: bool) {
         let generation = self.reload.generation;
-        let queued = self.instances[plugin].command(Configure { generation, settings });
+        let queued = self.instances[plugin].command(Configure { generation, settings, is_withdrawn });
         debug_assert!(queued, "there was room for a reload and its undoing, and nothing else is sent");
     }
 

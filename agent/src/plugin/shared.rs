@@ -34,10 +34,27 @@ pub(super) type HolderTable = BTreeMap<Product, Arc<[HolderView]>>;
 /// Plugin to loop.
 #[derive(Debug)]
 pub(super) enum Message {
-    Decided { claim: ClaimId, decision: Decision, answers: Option<u64> },
-    NoAnswer { claim: ClaimId, seq: u64 },
-    Announce { product: Option<Product>, probe: bool },
-    Configured { generation: u64, result: Result<(), String> },
+    Decided {
+        claim: ClaimId,
+        decision: Decision,
+        answers: Option<u64>,
+    },
+    NoAnswer {
+        claim: ClaimId,
+        seq: u64,
+    },
+    Announce {
+        product: Option<Product>,
+        probe: bool,
+    },
+    /// What follows was said with other options: new ones, or, withdrawing those, the old ones.
+    Configuring {
+        is_withdrawn: bool,
+    },
+    Configured {
+        generation: u64,
+        result: Result<(), String>,
+    },
 }
 
 /// Loop to plugin, beside the events: the one command that there is.
@@ -45,6 +62,8 @@ pub(super) enum Message {
 pub(super) struct Configure {
     pub(super) generation: u64,
     pub(super) settings: Arc<Settings>,
+    /// The new options are withdrawn: these are the old ones.
+    pub(super) is_withdrawn: bool,
 }
 
 /// Wakes the loop, once per batch of messages.

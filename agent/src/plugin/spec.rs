@@ -80,6 +80,21 @@ pub enum Action {
         /// The record that asked.
         seq: u64,
     },
+    /// It answered with new options that may yet be withdrawn: until then the last verdict stays in force.  Once the
+    /// reload is committed its answer follows as [`Action::Decided`].
+    PutOff {
+        /// Index among the specs that the host was started with.
+        plugin: usize,
+        /// Of which claim.
+        claim: ClaimId,
+        /// The record that asked.
+        seq: u64,
+    },
+    /// The new options were withdrawn, and what it had decided with them is void: its verdicts are to be asked for anew.
+    AskAnew {
+        /// Index among the specs that the host was started with.
+        plugin: usize,
+    },
     /// It asks for an announcement, subject to the protocol's rate limits.
     Announce {
         /// Index among the specs that the host was started with.

@@ -114,7 +114,8 @@ impl Worker {
 
     /// Commands of the loop.
     fn obey(&mut self) -> bool {
-        let Ok(Configure { generation, settings }) = self.commands.pop() else { return false };
+        let Ok(Configure { generation, settings, is_withdrawn }) = self.commands.pop() else { return false };
+        self.tell(Message::Configuring { is_withdrawn });
         let mut result = self.calls.configure(&settings, true);
         if let Err(error) = &mut result {
             error.message = options::redact(&error.message, &[&settings, &self.settings]);

@@ -346,6 +346,51 @@ fn a_reload_is_a_transaction() {
 }
 
 #[test]
+fn what_is_decided_with_new_options_waits_until_they_are_in_force() {
+    for takes_them in [true, false] {
+        let rig = Rig::new();
+        let mut policy = rig.spec(rig.build("good", "good.so", &["DECIDES"]));
+        (policy.verdict, policy.grant) = (VerdictUse::Require, vec!["verdict".to_owned()]);
+        let mut twin = rig.spec(rig.build("good", "twin.so", &["ID=\"twin\"", "GATED"]));
+        let mut host = rig.start(vec![policy.clone(), twin.clone()]).expect("both start");
+        host.publish(&duplicate(1, None));
+        rig.await_line("good", "duplicate 1");
+        eventually("the twin is in on_events", || {
+            host.status(rig.now_ns())[1].present_call.is_some_and(|(call, _)| call == "on_events")
+        });
+        let now_ns = rig.now_ns();
+        policy.options = "mode = \"strict\"".parse().expect("toml");
+        twin.options = (if takes_them { "" } else { "mode = \"refused\"" }).parse().expect("toml");
+        host.prepare_reload(&[policy, twin], now_ns).expect("fits the tables");
+        // It has them, and the twin is still busy.
+        rig.await_line("good", "reload mode=strict");
+        assert_eq!(host.publish(&duplicate(2, Some(now_ns))), [0]);
+        let put_off = Action::PutOff { plugin: 0, claim: CLAIM, seq: 2 };
+        assert_eq!(await_action(&mut host), put_off, "neither what it decided by itself nor the answer");
+        rig.open_gate("twin");
+        let outcome = finish_reload(&mut host, now_ns);
+        assert_eq!(outcome.is_ok(), takes_them);
+        let decided = |verdict, reason: &str, answers| {
+            let decision = Decision { verdict, reason: reason.to_owned() };
+            Action::Decided { plugin: 0, claim: CLAIM, decision, answers }
+        };
+        if takes_them {
+            host.commit_reload();
+            assert_eq!(host.next_deadline_ns(), Some(now_ns), "there is something to hand out");
+            assert_eq!(actions(&mut host), [decided(Verdict::DENY, "2 holders", Some(2))]);
+        } else {
+            assert_eq!(await_action(&mut host), Action::AskAnew { plugin: 0 });
+            assert_eq!(await_action(&mut host), decided(Verdict::WARN, "reloaded", None));
+        }
+        // From then on as ever.
+        host.publish(&duplicate(3, Some(now_ns)));
+        let verdict = if takes_them { Verdict::DENY } else { Verdict::WARN };
+        assert_eq!(await_action(&mut host), decided(verdict, "2 holders", Some(3)));
+        assert_eq!(host.stop(STOP), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn a_plugin_that_cannot_be_told_of_a_reload_refuses_it() {
     let rig = Rig::new();
     let mut busy = rig.spec(rig.build("good", "good.so", &["GATED"]));

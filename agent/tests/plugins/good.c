@@ -1,5 +1,6 @@
 /* Does everything right, and tells what happens to it.
- * -DGATED: on_events waits for the gate.  -DNO_TICKS: does not want the beat.  -DID: has another id. */
+ * -DGATED: on_events waits for the gate.  -DNO_TICKS: does not want the beat.  -DID: has another id.
+ * -DDECIDES: answers states too, and a reload replaces its verdict on the claim that it heard of last. */
 #include "trace.h"
 #ifndef ID
 #define ID "good"
@@ -23,6 +24,10 @@ static slnd_status configure(void *state, const slnd_kv *kv, size_t n, uint32_t 
     if (strcmp(kv[k].key.ptr, "mode") == 0)
       i->verdict = strcmp(kv[k].value.ptr, "strict") == 0 ? SLND_VERDICT_DENY : SLND_VERDICT_WARN;
   }
+#ifdef DECIDES
+  slnd_decision decision = {i->verdict, 0, "reloaded"};
+  if (is_reload) trace(i->host, "decide %d", i->host->decide(i->host->ctx, i->claim, &decision));
+#endif
   return SLND_OK;
 }
 
@@ -50,6 +55,7 @@ static void tell(instance *i, const slnd_event *e, slnd_decision *out) {
     const slnd_ev_duplicate *d = SLND_EVENT(slnd_ev_duplicate, e);
     trace(host, "duplicate %llu %s n=%u seats=%u deadline=%llu flags=%u", seq, d->product.ptr, d->n_holders, d->seats,
           (unsigned long long)d->deadline_ns, e->flags);
+    i->claim = d->claim;
     for (uint32_t k = 0; k < d->n_holders; k++) tell_holder(host, SLND_AT(slnd_holder, d->holders, d->holder_stride, k));
     slnd_decide(out, i->verdict, "%u holders", d->n_holders);
   } else if (e->kind == SLND_EV_RESOLVED) {
@@ -57,6 +63,10 @@ static void tell(instance *i, const slnd_event *e, slnd_decision *out) {
   } else if (e->kind == SLND_EV_STATE) {
     const slnd_ev_state *s = SLND_EVENT(slnd_ev_state, e);
     trace(host, "state %llu %u->%u verdict=%u reason=%s", seq, s->old_state, s->state, s->verdict, s->reason.ptr);
+    i->claim = s->claim;
+#ifdef DECIDES
+    slnd_decide(out, i->verdict, "state %u", s->state);
+#endif
   } else if (e->kind == SLND_EV_QUERY) {
     const slnd_ev_query *q = SLND_EVENT(slnd_ev_query, e);
     trace(host, "query %llu %.*s", seq, (int)q->text_len, (const char *)q->text);

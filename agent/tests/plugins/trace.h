@@ -15,6 +15,7 @@ typedef struct instance {
   pthread_t thread;
   atomic_int stopping;
   slnd_verdict verdict;
+  slnd_id16 claim; /* the one heard of last */
 } instance;
 
 /* Opened for each line: what is written stays written, whatever the plugin does next. */
