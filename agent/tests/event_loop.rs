@@ -34,11 +34,12 @@ fn now() -> Mono {
 struct Home {
     dir: tempfile::TempDir,
     address: &'static str,
+    interval: &'static str,
 }
 
 impl Home {
     fn new(address: &'static str) -> Home {
-        Home { dir: tempfile::tempdir().expect("a temporary directory"), address }
+        Home { dir: tempfile::tempdir().expect("a temporary directory"), address, interval: "1s" }
     }
 
     fn path(&self, name: &str) -> String {
@@ -48,11 +49,12 @@ impl Home {
     /// Writes the file: further keys of [agent], then licenses and plugins.
     fn write(&self, keys: &str, tables: &str) {
         let text = format!(
-            "[agent]\nstate_dir = \"{}\"\ncontrol = \"{}\"\naddress = \"{}\"\ninterval = \"1s\"\nconfirm_after = \"1s\"\n\
+            "[agent]\nstate_dir = \"{}\"\ncontrol = \"{}\"\naddress = \"{}\"\ninterval = \"{}\"\nconfirm_after = \"1s\"\n\
              stop_timeout = \"200ms\"\n{keys}\n{tables}",
             self.path("state"),
             self.path("control.sock"),
             self.address,
+            self.interval,
         );
         std::fs::write(self.path("agent.toml"), text).expect("written");
     }
@@ -175,6 +177,39 @@ fn an_idle_agent_asks_for_no_turn_and_a_wake_from_elsewhere_is_one() {
     step(&mut agents);
     other.join().expect("it rang");
     assert_eq!(agents[0].dispatch(1).expect("dispatched"), Dispatched::Stopping);
+}
+
+#[test]
+fn a_plugin_sees_that_a_holder_has_gone_though_nothing_else_changes() {
+    let rig = Rig::new();
+    let library = rig.build("bad", "bad.so", &["READS_HOLDERS", "OFTEN"]);
+    let mut homes = ["127.0.7.14", "127.0.7.15", "127.0.7.16"].map(Home::new);
+    // Nobody expires while this lasts; the third one stays, so that coverage does not change either.
+    homes.iter_mut().for_each(|home| home.interval = "5m");
+    let keys = |peers: &str| format!("port = 62710\npeers = [{peers}]");
+    let two = |product| license(product, product) + "seats = 2\n";
+    let plugin = format!("[[plugin]]\npath = \"{}\"\ngrant = [\"holders\"]\n", library.display());
+    homes[0].write(&keys("\"127.0.7.15\", \"127.0.7.16\""), &(two("xsvr") + &two("fcsrv") + &plugin));
+    homes[1].write(&keys("\"127.0.7.14\""), &two("xsvr"));
+    homes[2].write(&keys("\"127.0.7.14\""), &two("fcsrv"));
+    let mut agents: Vec<Agent> = homes.iter().map(Home::start).collect();
+    let trace = homes[0].path("state/plugins/bad/trace");
+    let sees = |n: &str| {
+        let text = std::fs::read_to_string(&trace).unwrap_or_default();
+        text.lines().rfind(|line| line.starts_with("holders")).is_some_and(|line| line.contains(n))
+    };
+    let pair = |s: &Status, product| claim(s, product).is_some_and(|c| c.state == "clear" && c.heard == 2);
+    until("each pair knows of each other", &mut agents, |a| {
+        let all: Vec<Status> = a.iter_mut().map(Agent::status).collect();
+        pair(&all[0], "xsvr") && pair(&all[0], "fcsrv") && pair(&all[1], "xsvr") && pair(&all[2], "fcsrv")
+    });
+    until("the plugin sees both", &mut agents, |_| sees("n=2"));
+    while agents[0].poll_record().is_some() {}
+    agents.remove(1).shut_down();
+    until("the plugin sees one", &mut agents, |_| sees("n=1"));
+    let records: Vec<_> = std::iter::from_fn(|| agents[0].poll_record()).collect();
+    let touches = |r: &Record| matches!(&r.body, Body::State { product, .. } if product.as_str() == "xsvr");
+    assert!(!records.iter().any(|r| touches(r)), "it stays clear: {records:?}");
 }
 
 #[test]

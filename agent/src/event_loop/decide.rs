@@ -19,7 +19,7 @@ impl Agent {
     /// Turns what the engine concluded into records.
     pub(super) fn take_events(&mut self) {
         let events: Vec<Event> = std::iter::from_fn(|| self.engine.poll_event()).collect();
-        self.publish_holders(&events);
+        self.publish_holders();
         for event in events {
             log_event(&event);
             self.take_event(event);
@@ -34,12 +34,15 @@ impl Agent {
     }
 
     /// Before the records: a plugin that is asked looks up the holders on its own thread, at once.
-    fn publish_holders(&mut self, events: &[Event]) {
-        let touched: BTreeSet<ClaimId> = events.iter().filter_map(claim_of).collect();
-        if touched.is_empty() || !self.plugins.wants_holders() {
+    fn publish_holders(&mut self) {
+        if !self.plugins.wants_holders() {
             return;
         }
-        for view in self.engine.claims(self.now).filter(|v| touched.contains(&v.claim)) {
+        let changed: BTreeSet<ClaimId> = self.engine.take_changed().collect();
+        if changed.is_empty() {
+            return;
+        }
+        for view in self.engine.claims(self.now).filter(|v| changed.contains(&v.claim)) {
             self.plugins.set_holders(view.product, Some(view.holders.into()));
         }
     }

@@ -1,5 +1,5 @@
 /* Accepted, and then behaves badly: -DSLEEPS in on_events for a minute, -DPANICS in each on_events, -DFAILS it,
- * -DHANGS_IN_START, -DABUSES the host's functions, -DREADS_HOLDERS, -DLEAVES_A_THREAD that goes on calling after destroy. */
+ * -DHANGS_IN_START, -DABUSES the host's functions, -DREADS_HOLDERS in each on_events (-DOFTEN: it has a timer for that), -DLEAVES_A_THREAD that goes on calling after destroy. */
 #include "trace.h"
 
 #ifdef LEAVES_A_THREAD
@@ -63,7 +63,7 @@ static void abuse(const slnd_host *host) {
 
 #ifdef READS_HOLDERS
 static void read_holders(const slnd_host *host) {
-  slnd_holder rows[2];
+  slnd_holder rows[2] = {0};
   slnd_str product = {"xsvr", 4};
   char text[256];
   size_t need = 0, text_need = 0;
@@ -73,7 +73,7 @@ static void read_holders(const slnd_host *host) {
     trace(host, "holders %d", status);
     return;
   }
-  trace(host, "holders 0 n=%zu %s %s too_small=%d", need, rows[0].host.ptr, rows[1].host.ptr,
+  trace(host, "holders 0 n=%zu %s %s too_small=%d", need, rows[0].host.ptr, need == 2 ? rows[1].host.ptr : "-",
         host->holders(host->ctx, product, rows, sizeof rows[0], 1, &need, text, sizeof text, &text_need));
 }
 #endif
@@ -87,6 +87,9 @@ static slnd_status start(void *state, slnd_error *error) {
   (void)i, (void)error;
 #ifdef HANGS_IN_START
   sleep(60);
+#endif
+#ifdef OFTEN
+  i->host->timer(i->host->ctx, 1, 20000000, 20000000);
 #endif
 #ifdef ABUSES
   abuse(i->host);

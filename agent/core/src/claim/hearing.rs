@@ -42,6 +42,7 @@ impl Claim {
         ctx: &mut Context<'_, C>,
         incoming: &Incoming<'_>,
     ) -> Fate {
+        self.changed = true;
         let d = incoming.datagram;
         let path = (incoming.source, incoming.interface);
         let ordinal = ctx.station.log.next_ordinal();

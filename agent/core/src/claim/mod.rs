@@ -74,6 +74,8 @@ pub(crate) struct Claim {
     entries: VecDeque<(Mono, BTreeSet<Installation>)>,
     /// Answers that wait for the budget: to each asker only the newest.
     owed: BTreeMap<Instance, hearing::Owed>,
+    /// Its holders may look otherwise than when this was last taken: who looks at them need not look again before.
+    pub changed: bool,
 }
 
 impl Claim {
@@ -94,6 +96,7 @@ impl Claim {
             conflicts: 0,
             entries: VecDeque::new(),
             owed: BTreeMap::new(),
+            changed: true,
         }
     }
 
@@ -114,6 +117,7 @@ impl Claim {
 
     /// Does all that is due.
     pub(crate) fn on_time<C: Crypto, D: crate::Defenses>(&mut self, ctx: &mut Context<'_, C>) {
+        self.changed = true;
         let expired = self.holders.expire(ctx.now.boot);
         if !expired.is_empty() {
             self.settle::<C, D>(ctx, crate::ResolvedCause::Expired);
@@ -129,6 +133,7 @@ impl Claim {
         ctx: &mut Context<'_, C>,
         license: License,
     ) {
+        self.changed = true;
         let role_changed = license.standby != self.license.standby;
         self.group_digest = license.keys.group::<C>(&license.group);
         self.license = license;
@@ -166,6 +171,7 @@ impl Claim {
 
     /// The loop was late, asleep, or could not send: what it asked before means nothing.
     pub(crate) fn doubt<C: Crypto, D: crate::Defenses>(&mut self, ctx: &mut Context<'_, C>) {
+        self.changed = true;
         if self.round.take().is_some() {
             self.open_round::<C, D>(ctx);
         }

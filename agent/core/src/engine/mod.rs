@@ -219,7 +219,10 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
     /// New settings; they hold from now on: nothing is announced later than the new interval says.
     pub fn configure(&mut self, now: Now, settings: Settings) {
         self.ears.reconfigure(settings.expect_peers, settings.interval);
-        self.claims.iter_mut().for_each(|c| c.announce_within(now, settings.interval));
+        for claim in &mut self.claims {
+            claim.announce_within(now, settings.interval);
+            claim.changed = true;
+        }
         self.station.interval_s = interval_s(&settings);
         self.station.host = settings.host;
         self.settings = settings;
@@ -384,6 +387,15 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
     /// All claims held here, sorted by claim id.
     pub fn claims(&self, now: Now) -> impl Iterator<Item = ClaimView> {
         self.claims.iter().map(move |c| c.view(&self.station, now))
+    }
+
+    /// The claims whose holders may have changed since this was last asked; not each change is an event.
+    pub fn take_changed(&mut self) -> impl Iterator<Item = ClaimId> {
+        let changed = self.claims.iter_mut().filter(|c| c.changed);
+        changed.map(|c| {
+            c.changed = false;
+            c.license.keys.id()
+        })
     }
 
     /// This agent's own current run.
