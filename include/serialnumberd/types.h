@@ -314,14 +314,15 @@ typedef struct slnd_host {
   slnd_status (*wake)(struct slnd_host_ctx *ctx, uint64_t id);
   /*
    [any] SLND_PERM_VERDICT: replaces this instance's standing verdict on a claim held here. The host copies it.
-   A claim that is not held here may be told with SLND_E_INVALID.
+   A claim that is not held here, or not any more, is SLND_E_INVALID.
    */
   slnd_status (*decide)(struct slnd_host_ctx *ctx,
                         struct slnd_id16 claim,
                         const struct slnd_decision *decision);
   /*
    [any] SLND_PERM_ANNOUNCE: asks for an announcement of a product, empty for all; with `probe` 1 for the
-   whole burst and a round. Queued, and subject to the protocol's rate limits.
+   whole burst and a round. Queued, and subject to the protocol's rate limits. A product that is not held here is
+   SLND_E_INVALID.
    */
   slnd_status (*announce)(struct slnd_host_ctx *ctx, struct slnd_str product, uint32_t probe);
   /*

@@ -127,7 +127,8 @@ impl HostHandle {
     /// Replaces this instance's standing verdict on a claim held here.
     ///
     /// # Errors
-    /// If [`Permissions::VERDICT`] is not granted, the claim is not held here, or the instance is stopped.
+    /// If [`Permissions::VERDICT`] is not granted, the claim is not held here (`SLND_E_INVALID`; a reload may have taken
+    /// its license away), the host's queue is full (`SLND_E_AGAIN`), or the instance is stopped.
     pub fn decide(&self, claim: ClaimId, decision: &Decision) -> Result<(), Error> {
         let mut room = slnd_decision::ABSTAIN;
         decision.write(&mut room);
@@ -137,7 +138,8 @@ impl HostHandle {
     /// Asks for an announcement of a product, or of all for "", now; with `probe` for the whole burst and a round.
     ///
     /// # Errors
-    /// If [`Permissions::ANNOUNCE`] is not granted, the product is unknown, or the instance is stopped.
+    /// If [`Permissions::ANNOUNCE`] is not granted, the product is not held here, the host's queue is full, or the instance
+    /// is stopped.
     pub fn announce(&self, product: &str, probe: bool) -> Result<(), Error> {
         let product = c_text("announce", product)?;
         self.checked("announce", |t| t.announce(&product, probe))

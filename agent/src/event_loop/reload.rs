@@ -110,6 +110,7 @@ impl Agent {
         for (license, keys) in licenses.iter().zip(keys) {
             self.take_license(license, keys, &old);
         }
+        self.plugins.set_claims(self.held.iter().map(|(claim, held)| (*claim, held.product)).collect());
         if self.setup.config.plugins != old.plugins {
             self.ask_anew();
         }

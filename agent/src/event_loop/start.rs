@@ -57,7 +57,7 @@ impl Agent {
         };
         let engine = Engine::new(now, &mut os_entropy, &identity, settings(agent));
         let keys: Vec<ClaimKeys> = setup.config.licenses.iter().map(derive).collect::<Result<_, _>>()?;
-        let plugins = start_plugins(&setup, &wake)?;
+        let plugins = start_plugins(&setup, &wake, &keys)?;
         let mut agent = Agent {
             poll,
             ready: mio::Events::with_capacity(READY),
@@ -184,11 +184,12 @@ fn register(
     Ok(())
 }
 
-fn start_plugins(setup: &Setup, wake: &Wake) -> Result<PluginHost, String> {
+fn start_plugins(setup: &Setup, wake: &Wake, keys: &[ClaimKeys]) -> Result<PluginHost, String> {
     let specs = setup.config.plugin_specs().map_err(|e| e.to_string())?;
     let bell = wake.clone();
     let clocks = Clocks { boot: Arc::new(clock::boottime_ns), wall: Arc::new(clock::wall_ns) };
-    PluginHost::start(specs, Arc::new(move || bell.ring()), &host_info(), clocks)
+    let claims = setup.config.licenses.iter().zip(keys).map(|(l, keys)| (keys.id(), l.product)).collect();
+    PluginHost::start(specs, Arc::new(move || bell.ring()), &host_info(), clocks, claims)
         .map_err(|e| with_place(&setup.config, &e))
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 
 use rtrb::{Producer, PushError};
+use serialnumberd_core::{ClaimId, Product};
 use serialnumberd_plugin::abi::{
     SLND_E_CLOSED, SLND_E_DENIED, SLND_E_INVALID, SLND_E_NOMEM, SLND_OK, SLND_TIMER_BEAT, slnd_perms,
     slnd_status,
@@ -17,8 +18,9 @@ use serialnumberd_plugin::abi::{
 
 use super::limits::WAKES;
 use super::log_line::{self, Rate};
+use super::mailbox::Mailbox;
 use super::permission::Permissions;
-use super::shared::{Clocks, Doorbell, HolderTable, Message, Shared};
+use super::shared::{Claims, Clocks, Doorbell, HolderTable, Message, Shared};
 use super::timers::{Due, Timers};
 
 thread_local! {
@@ -43,6 +45,16 @@ pub(super) struct Context {
     wakes: Mutex<Vec<u64>>,
     log_rate: Mutex<Rate>,
     holders: Mutex<Option<Arc<HolderTable>>>,
+    claims: Mutex<Option<Arc<Claims>>>,
+}
+
+/// What the loop published last.
+fn newest<T>(seen: &Mutex<Option<Arc<T>>>, mailbox: &Mailbox<Arc<T>>) -> Option<Arc<T>> {
+    let mut seen = lock(seen);
+    if let Some(newer) = mailbox.take() {
+        *seen = Some(newer);
+    }
+    seen.clone()
 }
 
 impl Context {
@@ -68,6 +80,7 @@ impl Context {
             wakes: Mutex::default(),
             log_rate,
             holders: Mutex::default(),
+            claims: Mutex::default(),
         }));
         WORKER_OF.set(context);
         context
@@ -149,10 +162,16 @@ impl Context {
     }
 
     pub(super) fn holders(&self) -> Option<Arc<HolderTable>> {
-        let mut seen = lock(&self.holders);
-        if let Some(newer) = self.shared.holders.take() {
-            *seen = Some(newer);
-        }
-        seen.clone()
+        newest(&self.holders, &self.shared.holders)
+    }
+
+    /// Whether a claim is held here.
+    pub(super) fn holds(&self, claim: ClaimId) -> bool {
+        newest(&self.claims, &self.shared.claims).is_some_and(|held| held.contains_key(&claim))
+    }
+
+    /// Whether a claim on a product is held here.
+    pub(super) fn holds_product(&self, product: Product) -> bool {
+        newest(&self.claims, &self.shared.claims).is_some_and(|held| held.values().any(|p| *p == product))
     }
 }

@@ -22,7 +22,7 @@ use super::limits::{COMMANDS, MESSAGES, START_TIMEOUT};
 use super::manifest;
 use super::permission::Permissions;
 use super::reload::Reload;
-use super::shared::{Clocks, Doorbell, HolderTable, Message, Shared, Wake};
+use super::shared::{Claims, Clocks, Doorbell, HolderTable, Message, Shared, Wake};
 use super::spec::{Action, Decider, Isolation, PluginSpec, VerdictUse};
 use super::worker;
 use crate::record::Record;
@@ -37,6 +37,7 @@ pub struct PluginHost {
     clocks: Clocks,
     doorbell: Arc<Doorbell>,
     holders: HolderTable,
+    claims: Arc<Claims>,
     /// Where [`PluginHost::poll_action`] goes on, so that each plugin gets its turn.
     next: usize,
     now_ns: u64,
@@ -52,6 +53,7 @@ impl PluginHost {
     /// Starts the plugins, each on its own thread, and waits until all have started, at most 10 s.
     ///
     /// `wake` makes the loop's poll return and must not block.  It and the clocks are called from plugin threads.
+    /// `claims` are those that will be held once the plugins have started.
     ///
     /// # Errors
     /// The first plugin that is refused or fails, by name, rule and remedy; those that had started are stopped.
@@ -60,6 +62,7 @@ impl PluginHost {
         wake: Wake,
         host: &HostInfo,
         clocks: Clocks,
+        claims: Claims,
     ) -> Result<PluginHost, PluginError> {
         let now_ns = (clocks.boot)();
         let mut plugins = PluginHost {
@@ -68,6 +71,7 @@ impl PluginHost {
             clocks,
             doorbell: Arc::new(Doorbell::new(wake)),
             holders: HolderTable::new(),
+            claims: Arc::new(claims),
             next: 0,
             now_ns,
         };
@@ -106,7 +110,7 @@ impl PluginHost {
                 format!("the configuration names it twice, {} too: leave one", other.parts.path.display());
             return Err(PluginError::file(&spec.path, Rule::Set, what));
         }
-        let shared = Arc::new(Shared::new());
+        let shared = Arc::new(Shared::new(Arc::clone(&self.claims)));
         let (commands, commands_end) = RingBuffer::new(COMMANDS);
         let (messages_end, messages) = RingBuffer::new(MESSAGES);
         let (ready_end, ready) = sync_channel(1);
@@ -269,6 +273,14 @@ impl PluginHost {
             counts: instance.verdict == VerdictUse::Require,
             is_dead: instance.shared.ended().is_some(),
         })
+    }
+
+    /// The claims that are held from now on: of others no verdict and no wish for an announcement is taken.
+    pub fn set_claims(&mut self, claims: Claims) {
+        self.claims = Arc::new(claims);
+        for instance in &self.instances {
+            instance.shared.claims.put(Arc::clone(&self.claims));
+        }
     }
 
     /// Whether any plugin may read the holder table: if not, the loop need not publish it.

@@ -181,8 +181,12 @@ unsafe extern "C" fn decide(
             let Ok(reason) = c_text(decision.reason.as_ptr(), decision.reason.len()) else {
                 return SLND_E_INVALID;
             };
+            let claim = ClaimId(claim.b);
+            if !context.holds(claim) {
+                return SLND_E_INVALID;
+            }
             let decision = Decision { verdict: Verdict(decision.verdict), reason: reason.to_owned() };
-            queue(context, Message::Decided { claim: ClaimId(claim.b), decision, answers: None })
+            queue(context, Message::Decided { claim, decision, answers: None })
         })
     }
 }
@@ -199,8 +203,8 @@ unsafe extern "C" fn announce(ctx: *mut slnd_host_ctx, product: slnd_str, probe:
             let product = match str_text(product, PRODUCT_MAX) {
                 Some("") => None,
                 Some(text) => match Product::new(text) {
-                    Ok(product) => Some(product),
-                    Err(_) => return SLND_E_INVALID,
+                    Ok(product) if context.holds_product(product) => Some(product),
+                    _ => return SLND_E_INVALID,
                 },
                 None => return SLND_E_INVALID,
             };

@@ -18,6 +18,12 @@ impl<T> Mailbox<T> {
         Mailbox(AtomicPtr::new(ptr::null_mut()))
     }
 
+    pub(super) fn holding(value: T) -> Mailbox<T> {
+        let mailbox = Mailbox::new();
+        mailbox.put(value);
+        mailbox
+    }
+
     /// Replaces what waits.
     pub(super) fn put(&self, value: T) {
         drop(self.swap(Box::into_raw(Box::new(value))));

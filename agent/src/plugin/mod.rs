@@ -62,6 +62,6 @@ pub use manifest::{Manifest, manifest};
 pub use metrics::Metric;
 pub use options::{OptionKind, OptionSpec};
 pub use permission::Permissions;
-pub use shared::{Clock, Clocks, Wake};
+pub use shared::{Claims, Clock, Clocks, Wake};
 pub use spec::{Action, Decider, Isolation, PluginSpec, VerdictUse};
 pub use watchdog::Health;

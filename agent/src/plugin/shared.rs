@@ -31,6 +31,9 @@ pub struct Clocks {
 /// The holders of every product held here, as the loop last published them.
 pub(super) type HolderTable = BTreeMap<Product, Arc<[HolderView]>>;
 
+/// The claims that are held here, each with its product.
+pub type Claims = BTreeMap<ClaimId, Product>;
+
 /// Plugin to loop.
 #[derive(Debug)]
 pub(super) enum Message {
@@ -159,11 +162,12 @@ pub(super) struct Shared {
     pub(super) last_error: Mailbox<String>,
     pub(super) detail: Mailbox<String>,
     pub(super) holders: Mailbox<Arc<HolderTable>>,
+    pub(super) claims: Mailbox<Arc<Claims>>,
     pub(super) metrics: Metrics,
 }
 
 impl Shared {
-    pub(super) fn new() -> Shared {
+    pub(super) fn new(claims: Arc<Claims>) -> Shared {
         Shared {
             closed: AtomicBool::new(false),
             stop_by_ns: AtomicU64::new(0),
@@ -182,6 +186,7 @@ impl Shared {
             last_error: Mailbox::new(),
             detail: Mailbox::new(),
             holders: Mailbox::new(),
+            claims: Mailbox::holding(claims),
             metrics: Metrics::new(),
         }
     }

@@ -64,7 +64,7 @@ pub enum Action {
     Decided {
         /// Index among the specs that the host was started with.
         plugin: usize,
-        /// Of which claim; the host does not know which ones are held.
+        /// Of which claim; it was held when the plugin spoke.
         claim: ClaimId,
         /// The verdict; ABSTAIN is one too.
         decision: Decision,

@@ -149,3 +149,20 @@ fn a_sleeping_policy_never_turns_into_a_deny() {
         _ => Ok(()),
     });
 }
+
+#[test]
+fn a_license_that_a_reload_takes_away_leaves_the_policy() {
+    let lan = Lan::new(1);
+    let config = |more: Config| more.license("other", "OTHER-1", "").policy("mode = \"strict\"");
+    let agent = lan.hosts[0].agent(&config(Config::xsvr()));
+    let judged = || -> Vec<String> {
+        let status = agent.status();
+        let claims = status.plugin("policy")["detail"]["claims"].as_array().cloned().unwrap_or_default();
+        claims.iter().filter_map(|c| c["product"].as_str().map(str::to_owned)).collect()
+    };
+    within(s(6), "the policy judges both", || (judged().len() == 2).then_some(()));
+    config(Config::new()).write(&agent.dir);
+    assert!(agent.ask(&["reload"]).status.success(), "{}", agent.log());
+    // It looks after 10 s.
+    within(s(13), "the policy judges one", || (judged() == ["other"]).then_some(()));
+}

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serialnumberd::plugin::{Action, Health, PluginError, PluginHost, VerdictUse};
+use serialnumberd::plugin::{Action, Claims, Health, PluginError, PluginHost, VerdictUse};
 use serialnumberd::record::{Body, Decision, Verdict};
 use serialnumberd_core::{Coverage, Event, ResolvedCause, State};
 
@@ -268,16 +268,20 @@ fn abuse_of_the_host_is_answered_with_a_status() {
     spec.grant = ["verdict", "announce", "holders"].map(str::to_owned).to_vec();
     let mut host = rig.start(vec![spec.clone()]).expect("it starts");
     let announce = Action::Announce { plugin: 0, product: Some(product()), probe: true };
-    assert_eq!(actions(&mut host), [Action::Announce { plugin: 0, product: None, probe: false }, announce]);
+    let decision = Decision { verdict: Verdict(350), reason: String::new() };
+    let decided = Action::Decided { plugin: 0, claim: CLAIM, decision, answers: None };
+    let all = Action::Announce { plugin: 0, product: None, probe: false };
+    assert_eq!(actions(&mut host), [all, announce, decided]);
     assert_eq!(host.stop(STOP), Vec::<String>::new());
     let granted = rig.trace("bad");
     assert_eq!(
-        granted[..9],
+        granted[..10],
         [
             "null ctx: -3 -3 0 0",
             "decide: -3 -3 -3 -3",
             "announce all: 0",
             "announce: -3 -3 -3 0",
+            "not held: -3 -3 held: 0",
             "metric: -3 -3 -3 -3",
             "holders: -3 -3 -3 -3",
             "timer: -3 wake: -3 extension: 1",
@@ -288,11 +292,36 @@ fn abuse_of_the_host_is_answered_with_a_status() {
     spec.grant.clear();
     let host = rig.start(vec![spec]).expect("it starts without grants too");
     assert_eq!(host.stop(STOP), Vec::<String>::new());
-    let denied: Vec<String> = rig.trace("bad").into_iter().skip(granted.len()).take(6).collect();
+    let denied: Vec<String> = rig.trace("bad").into_iter().skip(granted.len()).take(7).collect();
     assert_eq!(
-        [denied[1].as_str(), &denied[3], &denied[5]],
-        ["decide: -6 -6 -6 -6", "announce: -6 -6 -6 -6", "holders: -6 -6 -6 -6"]
+        [denied[1].as_str(), &denied[3], &denied[4], &denied[6]],
+        ["decide: -6 -6 -6 -6", "announce: -6 -6 -6 -6", "not held: -6 -6 held: -6", "holders: -6 -6 -6 -6"]
     );
+}
+
+#[test]
+fn a_verdict_on_a_claim_that_is_not_held_any_more_is_refused() {
+    let rig = Rig::new();
+    let mut spec = rig.spec(rig.build("good", "good.so", &["DECIDES"]));
+    (spec.verdict, spec.grant) = (VerdictUse::Require, vec!["verdict".to_owned()]);
+    let mut host = rig.start(vec![spec.clone()]).expect("it starts");
+    host.publish(&duplicate(1, None));
+    rig.await_line("good", "duplicate 1");
+    let reload = |host: &mut PluginHost| {
+        host.prepare_reload(&[spec.clone()], rig.now_ns()).expect("fits the table");
+        finish_reload(host, rig.now_ns()).expect("the plugin takes it");
+        host.commit_reload();
+        actions(host).len()
+    };
+    assert_eq!(reload(&mut host), 1);
+    host.set_claims(Claims::new());
+    assert_eq!(reload(&mut host), 0);
+    host.set_claims(rig.claims.clone());
+    assert_eq!(reload(&mut host), 1);
+    let trace = rig.trace("good");
+    let answers: Vec<&str> = trace.iter().filter_map(|line| line.strip_prefix("decide ")).collect();
+    assert_eq!(answers, ["0", "-3", "0"]);
+    assert_eq!(host.stop(STOP), Vec::<String>::new());
 }
 
 #[test]

@@ -28,13 +28,14 @@ static void *from_another_thread(void *arg) {
 
 static void abuse(const slnd_host *host) {
   slnd_host_ctx *ctx = host->ctx;
-  slnd_str none = {NULL, 0}, huge = {"x", SIZE_MAX}, bad = {"\xff\xfe", 2}, upper = {"XSVR", 4}, good = {"xsvr", 4};
-  slnd_id16 claim = {{1}};
+  slnd_str none = {NULL, 0}, huge = {"x", SIZE_MAX}, bad = {"\xff\xfe", 2}, upper = {"XSVR", 4}, good = {"xsvr", 4}, other = {"ysvr", 4};
+  slnd_id16 claim, foreign = {{1}};
   slnd_decision endless, odd = {350, 0, "\xff"};
   slnd_holder holder;
   char text[64], name[200];
   size_t need = 0, text_need = 0;
   pthread_t thread;
+  memset(claim.b, 7, sizeof claim.b);
   memset(&endless, 'x', sizeof endless);
   memset(name, 'a', sizeof name);
   host->log(ctx, SLND_LOG_ERROR, NULL, SIZE_MAX);
@@ -48,6 +49,9 @@ static void abuse(const slnd_host *host) {
   trace(host, "announce all: %d", host->announce(ctx, none, 0));
   trace(host, "announce: %d %d %d %d", host->announce(ctx, huge, 0), host->announce(ctx, bad, 0),
         host->announce(ctx, upper, 0), host->announce(ctx, good, 1));
+  odd.reason[0] = 0;
+  trace(host, "not held: %d %d held: %d", host->decide(ctx, foreign, &odd), host->announce(ctx, other, 0),
+        host->decide(ctx, claim, &odd));
   trace(host, "metric: %d %d %d %d", host->metric(ctx, NULL, 1, 0), host->metric(ctx, name, 1, 0),
         host->metric(ctx, "UPPER", 1, 0), host->metric(ctx, "fine", 0.0 / 0.0, 0));
   trace(host, "holders: %d %d %d %d", host->holders(ctx, good, NULL, 0, 0, NULL, NULL, 0, NULL),

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serialnumberd::plugin::{
-    Clock, Clocks, HostInfo, Isolation, PluginError, PluginHost, PluginSpec, VerdictUse,
+    Claims, Clock, Clocks, HostInfo, Isolation, PluginError, PluginHost, PluginSpec, VerdictUse,
 };
 use serialnumberd::record::{Body, Record};
 use serialnumberd_core::{
@@ -35,12 +35,14 @@ pub struct Rig {
     pub dir: tempfile::TempDir,
     pub clock: Clock,
     pub wakes: Arc<AtomicUsize>,
+    /// What is held when plugins are started.
+    pub claims: Claims,
 }
 
 impl Rig {
     pub fn new() -> Rig {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        Rig { dir, clock: clock(), wakes: Arc::default() }
+        Rig { dir, clock: clock(), wakes: Arc::default(), claims: Claims::from([(CLAIM, product())]) }
     }
 
     pub fn now_ns(&self) -> u64 {
@@ -85,7 +87,7 @@ impl Rig {
         });
         let info = HostInfo { name: "test".to_owned(), version: "1.2.3".to_owned() };
         let clocks = Clocks { boot: Arc::clone(&self.clock), wall: Arc::new(|| WALL_NS) };
-        PluginHost::start(specs, wake, &info, clocks)
+        PluginHost::start(specs, wake, &info, clocks, self.claims.clone())
     }
 
     pub fn state(&self, id: &str) -> PathBuf {

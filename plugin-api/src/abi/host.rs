@@ -54,7 +54,7 @@ pub struct slnd_host {
     /// \[any\] A tick with that id soon; several before it is delivered become one.
     pub wake: Option<unsafe extern "C" fn(ctx: *mut slnd_host_ctx, id: u64) -> slnd_status>,
     /// \[any\] SLND_PERM_VERDICT: replaces this instance's standing verdict on a claim held here. The host copies it.
-    /// A claim that is not held here may be told with SLND_E_INVALID.
+    /// A claim that is not held here, or not any more, is SLND_E_INVALID.
     pub decide: Option<
         unsafe extern "C" fn(
             ctx: *mut slnd_host_ctx,
@@ -63,7 +63,8 @@ pub struct slnd_host {
         ) -> slnd_status,
     >,
     /// \[any\] SLND_PERM_ANNOUNCE: asks for an announcement of a product, empty for all; with `probe` 1 for the
-    /// whole burst and a round. Queued, and subject to the protocol's rate limits.
+    /// whole burst and a round. Queued, and subject to the protocol's rate limits. A product that is not held here is
+    /// SLND_E_INVALID.
     pub announce:
         Option<unsafe extern "C" fn(ctx: *mut slnd_host_ctx, product: slnd_str, probe: u32) -> slnd_status>,
     /// \[any\] SLND_PERM_HOLDERS: copies the holders of a product's claim, in order, into `out` (room for `cap`,

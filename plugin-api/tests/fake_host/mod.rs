@@ -6,7 +6,7 @@
 
 mod events;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -30,7 +30,9 @@ pub struct Seen {
     pub metrics: Mutex<BTreeMap<String, (f64, bool)>>,
     pub now_ns: AtomicU64,
     pub holders: Mutex<Vec<HolderSpec>>,
-    /// What `decide` answers, if not SLND_OK.
+    /// Claims that are not held any more.
+    pub gone: Mutex<BTreeSet<[u8; 16]>>,
+    /// What `decide` answers on those that are held, if not SLND_OK.
     pub refuse_decisions: Mutex<slnd_status>,
     worker: Mutex<Option<ThreadId>>,
 }
@@ -106,6 +108,9 @@ unsafe extern "C" fn host_decide(
     claim: slnd_id16,
     decision: *const slnd_decision,
 ) -> slnd_status {
+    if seen(ctx).gone.lock().unwrap().contains(&claim.b) {
+        return SLND_E_INVALID;
+    }
     let refusal = *seen(ctx).refuse_decisions.lock().unwrap();
     if refusal != SLND_OK {
         return refusal;

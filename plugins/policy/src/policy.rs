@@ -24,6 +24,10 @@ const SAVE: u64 = 2;
 /// When a verdict that the host could not take (its queue was full) is offered again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// When all verdicts are offered again after a reload: which licenses it took away is settled only once every plugin
+/// has its options, for which the agent waits 5 s.
+const REVIEW_AFTER: Duration = Duration::from_secs(10);
+
 /// One instance.
 #[derive(Debug)]
 pub struct Policy {
@@ -36,6 +40,8 @@ pub struct Policy {
     clocks: Now,
     /// When a refused verdict is offered again.
     retry: Option<u64>,
+    /// When all verdicts are offered again: a reload may have taken licenses away, and no event says so.
+    review: Option<u64>,
     /// What the timer is set to.
     timer: Option<u64>,
     /// A wake-up for the file is under way.
@@ -67,6 +73,7 @@ impl Plugin for Policy {
             store,
             clocks: Now::default(),
             retry: None,
+            review: None,
             timer: None,
             waking: false,
             crowded: false,
@@ -77,6 +84,7 @@ impl Plugin for Policy {
         self.rules = Rules::read(options)?;
         if reload {
             let now = self.now();
+            self.review = Some(now.mono_ns.saturating_add(verdict::nanoseconds(REVIEW_AFTER)));
             self.settle(now, &BTreeSet::new());
             self.save_when_fit(now, true);
         }
@@ -184,8 +192,10 @@ impl Policy {
     }
 
     /// Judges every claim anew, and replaces the verdicts that have changed; those of `asked` are about to be answered.
+    /// Claims that are not held any more are found by that, and dropped.
     fn settle(&mut self, now: Now, asked: &BTreeSet<ClaimId>) {
         let (mut gone, mut refused) = (Vec::new(), false);
+        let review = self.review.take_if(|at| *at <= now.mono_ns).is_some();
         for (id, claim) in &mut self.claims {
             let stance = verdict::stance(&self.rules, claim);
             if stance == Stance::Restricted {
@@ -195,7 +205,7 @@ impl Policy {
             }
             let grace = self.ledger.grace(*id, self.rules.grace, now);
             let decision = verdict::judge(&self.rules, claim, grace, now);
-            if decision == claim.given {
+            if decision == claim.given && !review {
                 continue;
             }
             if asked.contains(id) {
@@ -245,7 +255,8 @@ impl Policy {
             .filter_map(|c| c.blind_since)
             .map(|since| verdict::blind_at(&self.rules, since));
         let blind = blind.filter(|at| *at > now.mono_ns);
-        let next = self.ledger.deadline(self.rules.grace).into_iter().chain(blind).chain(self.retry).min();
+        let own = self.retry.into_iter().chain(self.review);
+        let next = self.ledger.deadline(self.rules.grace).into_iter().chain(blind).chain(own).min();
         if next == self.timer {
             return;
         }

@@ -314,10 +314,26 @@ fn a_claim_that_is_no_longer_held_is_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let mut host = running(dir.path(), &[("mode", "strict")]);
     host.ask(duplicate(&twice(true)));
-    *host.seen.refuse_decisions.lock().unwrap() = SLND_E_INVALID;
-    host.configure(&options(&[]), true).unwrap();
+    // Its license leaves with the reload, that is, after this plugin was asked whether it takes its options.
+    host.configure(&options(&[("mode", "strict")]), true).unwrap();
+    host.seen.gone.lock().unwrap().insert([7; 16]);
+    assert!(host.decisions().is_empty(), "the verdict is the same");
+    host.advance(seconds(10));
     assert!(host.status().contains("\"claims\":[]"), "{}", host.status());
     assert_eq!(host.lines(), []);
+    assert!(host.seen.timers.lock().unwrap().is_empty(), "nothing is left to look after");
+}
+
+#[test]
+fn a_claim_that_is_held_outlasts_a_reload() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = running(dir.path(), &[("mode", "strict")]);
+    host.ask(duplicate(&twice(true)));
+    host.configure(&options(&[("mode", "strict")]), true).unwrap();
+    host.advance(seconds(10));
+    assert!(host.status().contains("\"verdict\":\"deny\""), "{}", host.status());
+    assert!(host.decisions().iter().all(|d| d.1 == DENY));
+    assert!(host.seen.timers.lock().unwrap().is_empty(), "nothing is left to look after");
 }
 
 #[test]
