@@ -2,8 +2,8 @@
 
 use crate::About;
 use crate::abi::{
-    SLND_ABI_MAJOR, SLND_ABI_MINOR, SLND_MANIFEST_MAX, SLND_NOTE_NAME, SLND_NOTE_TYPE, SLND_PERM_ANNOUNCE,
-    SLND_PERM_DIRECTORY, SLND_PERM_HOLDERS, SLND_PERM_RAW, SLND_PERM_VERDICT, slnd_perms,
+    SLND_ABI_MAJOR, SLND_ABI_MINOR, SLND_MANIFEST_MAX, SLND_NOTE_NAME, SLND_NOTE_TYPE, SLND_PERM_NAMES,
+    slnd_is_id, slnd_perms,
 };
 
 /// An ELF note with `N` bytes of text, `N` rounded up to a multiple of 4.
@@ -42,14 +42,7 @@ const fn digit(n: u16) -> [u8; 1] {
 }
 
 const fn checked_id(id: &[u8]) -> &[u8] {
-    assert!(!id.is_empty() && id.len() <= 63, "a plugin's id has 1 to 63 characters");
-    let mut i = 0;
-    while i < id.len() {
-        let fits =
-            matches!(id[i], b'a'..=b'z' | b'0'..=b'9') || (i > 0 && matches!(id[i], b'.' | b'_' | b'-'));
-        assert!(fits, "a plugin's id is a-z and 0-9, then also '.', '_' and '-'");
-        i += 1;
-    }
+    assert!(slnd_is_id(id), "a plugin's id is [a-z0-9][a-z0-9._-]*, at most 63 characters");
     id
 }
 
@@ -63,22 +56,16 @@ const fn one_line(text: &[u8]) -> &[u8] {
 }
 
 const fn push_permissions(mut text: Text, wants: slnd_perms) -> Text {
-    let names: [(slnd_perms, &[u8]); 5] = [
-        (SLND_PERM_VERDICT, b"verdict"),
-        (SLND_PERM_ANNOUNCE, b"announce"),
-        (SLND_PERM_HOLDERS, b"holders"),
-        (SLND_PERM_RAW, b"raw"),
-        (SLND_PERM_DIRECTORY, b"directory"),
-    ];
     let mut named = 0;
     let mut i = 0;
-    while i < names.len() {
-        if wants & names[i].0 != 0 {
+    while i < SLND_PERM_NAMES.len() {
+        let (name, bit) = SLND_PERM_NAMES[i];
+        if wants & bit != 0 {
             if named != 0 {
                 text = text.push(b",");
             }
-            text = text.push(names[i].1);
-            named |= names[i].0;
+            text = text.push(name.as_bytes());
+            named |= bit;
         }
         i += 1;
     }

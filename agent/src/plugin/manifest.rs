@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serialnumberd_plugin::abi::{
-    SLND_ABI_MAJOR, SLND_MANIFEST_MAX, SLND_NOTE_NAME, SLND_NOTE_TYPE, SLND_SECTION,
+    SLND_ABI_MAJOR, SLND_MANIFEST_MAX, SLND_NOTE_NAME, SLND_NOTE_TYPE, SLND_SECTION, slnd_is_id,
 };
 
 use super::elf::{self, NoteError, ReadAt};
@@ -100,7 +100,7 @@ fn parse(path: &Path, text: &str) -> Result<Manifest, String> {
         value.map(str::to_owned).ok_or_else(|| format!("its manifest does not say \"{key}\""))
     };
     let (abi, id, version) = (must("abi", abi)?, must("id", id)?, must("version", version)?);
-    if !is_id(&id) {
+    if !slnd_is_id(id.as_bytes()) {
         return Err(format!(
             "its id \"{}\" is none: [a-z0-9][a-z0-9._-]*, at most 63 characters",
             id.escape_debug()
@@ -120,14 +120,6 @@ fn parse(path: &Path, text: &str) -> Result<Manifest, String> {
 fn parse_abi(text: &str) -> Option<(u16, u16)> {
     let (major, minor) = text.split_once('.')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
-}
-
-/// `[a-z0-9][a-z0-9._-]{0,62}`: also a safe name for a directory.
-fn is_id(id: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    id.len() <= 63
-        && id.bytes().next().is_some_and(plain)
-        && id.bytes().all(|b| plain(b) || matches!(b, b'.' | b'_' | b'-'))
 }
 
 #[cfg(test)]

@@ -2,19 +2,9 @@
 
 use std::fmt;
 
-use serialnumberd_plugin::abi::{
-    SLND_PERM_ANNOUNCE, SLND_PERM_DIRECTORY, SLND_PERM_HOLDERS, SLND_PERM_RAW, SLND_PERM_VERDICT, slnd_perms,
-};
+use serialnumberd_plugin::abi::{SLND_PERM_NAMES, slnd_perms};
 
 use crate::nearest::hint;
-
-const NAMES: [(&str, slnd_perms); 5] = [
-    ("verdict", SLND_PERM_VERDICT),
-    ("announce", SLND_PERM_ANNOUNCE),
-    ("holders", SLND_PERM_HOLDERS),
-    ("raw", SLND_PERM_RAW),
-    ("directory", SLND_PERM_DIRECTORY),
-];
 
 /// A set of permissions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,12 +20,12 @@ impl Permissions {
     /// What is wrong with the first unknown name, with the nearest known one.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Permissions, String> {
         names.into_iter().try_fold(Permissions::NONE, |all, name| {
-            match NAMES.iter().find(|(known, _)| *known == name) {
+            match SLND_PERM_NAMES.iter().find(|(known, _)| *known == name) {
                 Some((_, bit)) => Ok(Permissions(all.0 | bit)),
                 None => Err(format!(
                     "there is no permission \"{}\": {}",
                     name.escape_debug(),
-                    hint(name, NAMES.iter().map(|(known, _)| *known))
+                    hint(name, SLND_PERM_NAMES.iter().map(|(known, _)| *known))
                 )),
             }
         })
@@ -43,7 +33,7 @@ impl Permissions {
 
     /// The names of those that have one.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        NAMES.iter().filter(move |(_, bit)| self.0 & bit != 0).map(|(name, _)| *name)
+        SLND_PERM_NAMES.iter().filter(move |(_, bit)| self.0 & bit != 0).map(|(name, _)| *name)
     }
 
     /// Whether all of `other` are in here.
@@ -62,7 +52,7 @@ impl Permissions {
 impl fmt::Display for Permissions {
     /// As the configuration writes it: `"verdict", "raw"`; a bit without a name as a number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unnamed = NAMES.iter().fold(self.0, |rest, (_, bit)| rest & !bit);
+        let unnamed = SLND_PERM_NAMES.iter().fold(self.0, |rest, (_, bit)| rest & !bit);
         let mut words: Vec<String> = self.names().map(|name| format!("\"{name}\"")).collect();
         if unnamed != 0 {
             words.push(format!("{unnamed:#x}"));
@@ -73,6 +63,8 @@ impl fmt::Display for Permissions {
 
 #[cfg(test)]
 mod tests {
+    use serialnumberd_plugin::abi::{SLND_PERM_RAW, SLND_PERM_VERDICT};
+
     use super::*;
 
     #[test]
