@@ -20,7 +20,7 @@ use serialnumberd_plugin::slnd_end;
 use super::error::{PluginError, Rule};
 use super::foreign::c_text;
 use super::limits::{DESCRIPTOR_MAX, DESCRIPTOR_TEXT_MAX, OPTION_STRIDE_MAX, OPTIONS_MAX};
-use super::manifest::Manifest;
+use super::manifest::{Manifest, printable};
 use super::options::{self, OptionKind, OptionSpec};
 use super::permission::Permissions;
 
@@ -161,7 +161,7 @@ unsafe fn read_contents(raw: slnd_plugin, path: &Path) -> Result<Descriptor, Plu
     Ok(Descriptor {
         id: must("id", raw.id)?,
         name: must("name", raw.name)?,
-        version: must("version", raw.version)?,
+        version: printable(&must("version", raw.version)?),
         description: may("description", raw.description)?,
         vendor: may("vendor", raw.vendor)?,
         url: may("url", raw.url)?,
@@ -254,6 +254,12 @@ fn check_identity(descriptor: &Descriptor, manifest: &Manifest) -> Result<(), Pl
     if hidden != Permissions::NONE {
         return refuse(format!(
             "its descriptor wants {hidden}, of which its manifest says nothing: add it there"
+        ));
+    }
+    if descriptor.version != manifest.version {
+        return refuse(format!(
+            "its descriptor says version \"{}\", its manifest \"{}\": make them equal",
+            descriptor.version, manifest.version
         ));
     }
     Ok(())

@@ -112,9 +112,14 @@ fn parse(path: &Path, text: &str) -> Result<Manifest, String> {
         abi: parse_abi(&abi)
             .ok_or_else(|| format!("its manifest states the ABI \"{}\", no a.b", abi.escape_debug()))?,
         id,
-        version: version.chars().filter(|c| !c.is_control()).collect(),
+        version: printable(&version),
         wants: Permissions::from_names(wants)?,
     })
+}
+
+/// A version as people are shown it: without control characters.
+pub(super) fn printable(version: &str) -> String {
+    version.chars().filter(|c| !c.is_control()).collect()
 }
 
 fn parse_abi(text: &str) -> Option<(u16, u16)> {

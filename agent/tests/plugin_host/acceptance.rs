@@ -57,23 +57,28 @@ fn the_file_rules() {
 fn each_acceptance_rule_refuses_with_its_name() {
     let rig = Rig::new();
     let mut built = 0;
-    let good_manifest = r#"MANIFEST="abi=1.0\nid=broken\nversion=1\nwants=\n""#;
+    let good_manifest = r#"MANIFEST="abi=1.0\nid=broken\nversion=1.0\nwants=\n""#;
     for (defines, rule, part) in [
         (vec!["NO_MANIFEST"], Rule::Manifest, "has no manifest"),
-        (vec![r#"MANIFEST="abi=2.0\nid=broken\nversion=1\nwants=\n""#], Rule::Abi, "major 2"),
-        (vec![r#"MANIFEST="abi=1.0\nid=BROKEN\nversion=1\nwants=\n""#], Rule::Manifest, "its id"),
+        (vec![r#"MANIFEST="abi=2.0\nid=broken\nversion=1.0\nwants=\n""#], Rule::Abi, "major 2"),
+        (vec![r#"MANIFEST="abi=1.0\nid=BROKEN\nversion=1.0\nwants=\n""#], Rule::Manifest, "its id"),
         (
-            vec![r#"MANIFEST="abi=1.0\nid=other\nversion=1\nwants=\n""#],
+            vec![r#"MANIFEST="abi=1.0\nid=other\nversion=1.0\nwants=\n""#],
             Rule::Identity,
             "its manifest \"other\"",
         ),
+        (
+            vec![r#"MANIFEST="abi=1.0\nid=broken\nversion=1.1\nwants=\n""#],
+            Rule::Identity,
+            "its descriptor says version \"1.0\", its manifest \"1.1\"",
+        ),
         (vec![good_manifest, "WANTS=SLND_PERM_RAW"], Rule::Identity, "wants \"raw\", of which"),
         (
-            vec![r#"MANIFEST="abi=1.0\nid=broken\nversion=1\nwants=raw\n""#, "WANTS=SLND_PERM_RAW"],
+            vec![r#"MANIFEST="abi=1.0\nid=broken\nversion=1.0\nwants=raw\n""#, "WANTS=SLND_PERM_RAW"],
             Rule::Permission,
             "write grant = [\"raw\"]",
         ),
-        (vec!["UNRESOLVED"], Rule::Load, "7.so: undefined symbol: nowhere_to_be_found"),
+        (vec!["UNRESOLVED"], Rule::Load, "8.so: undefined symbol: nowhere_to_be_found"),
         (vec!["NO_ENTRY"], Rule::Entry, "does not export serialnumberd_plugin_v1"),
         (vec!["NO_DESCRIPTOR"], Rule::Entry, "returned no descriptor"),
         (vec!["SIZE=UINT32_MAX"], Rule::StructSize, "says it has 4294967295 bytes"),
@@ -93,6 +98,16 @@ fn each_acceptance_rule_refuses_with_its_name() {
         refused(&rig, &library, rule, part);
     }
     assert_eq!(rig.trace("broken"), ["create", "create", "destroy"], "code ran in the last two only");
+}
+
+#[test]
+fn control_characters_of_a_version_are_left_out_alike() {
+    let rig = Rig::new();
+    let defines = [r#"MANIFEST="abi=1.0\nid=broken\nversion=1\033[2J\nwants=\n""#, r#"VERSION="1\033[2J""#];
+    let library = rig.build("broken", "escapes.so", &defines);
+    let mut host = rig.start(vec![rig.spec(library)]).expect("both say the same");
+    assert_eq!(host.status(rig.now_ns())[0].version, "1[2J");
+    assert_eq!(host.stop(STOP), Vec::<String>::new());
 }
 
 #[test]

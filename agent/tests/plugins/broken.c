@@ -45,6 +45,9 @@ static void destroy(void *state) {
 #ifndef ID
 #define ID "broken"
 #endif
+#ifndef VERSION
+#define VERSION "1.0"
+#endif
 #ifndef ON_EVENTS
 #define ON_EVENTS on_events
 #endif
@@ -60,7 +63,7 @@ static slnd_status configure(void *state, const slnd_kv *kv, size_t n, uint32_t 
 }
 static const slnd_option options[] = {{SLND_OPTION_HEAD(99, 0), "odd", NULL, NULL, 0, 0, NULL, NULL}};
 __attribute__((unused)) static const slnd_plugin plugin = {
-    (uint32_t)(SIZE), MAJOR, SLND_ABI_MINOR, LAYOUT, ID, "Broken", "1.0", "Breaks a rule.", NULL, NULL, WANTS, 0, 0, 0, 0,
+    (uint32_t)(SIZE), MAJOR, SLND_ABI_MINOR, LAYOUT, ID, "Broken", VERSION, "Breaks a rule.", NULL, NULL, WANTS, 0, 0, 0, 0,
     options, N_OPTIONS, STRIDE, create, configure, start, ON_EVENTS, NULL, NULL, destroy, NULL, NULL};
 
 #if defined(NO_MANIFEST)
