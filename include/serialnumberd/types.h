@@ -409,7 +409,11 @@ typedef struct slnd_plugin {
   slnd_perms wants;
   /* `SLND_PERM_*` that it uses if they are granted. */
   slnd_perms wants_if_granted;
-  /* SLND_EV_BIT of each kind that it wants delivered; LOST always is. */
+  /*
+   SLND_EV_BIT of each kind that it wants delivered; LOST always is. A plugin that decides on DUPLICATE wants
+   STATE, too: without it nobody asks once the conflict is resolved, and its last verdict stays in force until
+   it calls decide.
+   */
   uint64_t events;
   /* How many events may wait; the host bounds it; 0 is its default. */
   uint32_t queue_hint;
@@ -439,7 +443,8 @@ typedef struct slnd_plugin {
   slnd_status (*start)(void *state, struct slnd_error *error);
   /*
    REQUIRED. `n` events, and as many decisions in `out`, all ABSTAIN: those of events with SLND_EVF_DECIDE are
-   read, if the answer is SLND_OK and in time.
+   read, if the answer is SLND_OK and in time. Each replaces this instance's standing verdict on the claim, which
+   holds until the next: the end of a conflict asks by its STATE event.
    */
   slnd_status (*on_events)(void *state,
                            const struct slnd_event *const *events,

@@ -24,7 +24,8 @@ pub struct About {
     pub wants: Permissions,
     /// Permissions that it uses if they are granted.
     pub wants_if_granted: Permissions,
-    /// Which events it wants.
+    /// Which events it wants.  One that decides on [`Kinds::DUPLICATE`] wants [`Kinds::STATE`], too: without it nobody asks
+    /// once the conflict is resolved, and its last verdict stays in force.
     pub events: Kinds,
     /// How many events may wait; 0 leaves it to the host.
     pub queue_hint: u32,

@@ -13,7 +13,8 @@
 //! impl Plugin for Strict {
 //!     const ABOUT: About = About {
 //!         wants: Permissions::VERDICT,
-//!         events: Kinds::DUPLICATE,
+//!         // With STATE it is asked again when the conflict is over, and its silence then is "no opinion".
+//!         events: Kinds::DUPLICATE.and(Kinds::STATE),
 //!         ..About::new(c"strict", c"1.0", c"Denies every duplicate")
 //!     };
 //!

@@ -67,7 +67,9 @@ pub struct slnd_plugin {
     pub wants: slnd_perms,
     /// `SLND_PERM_*` that it uses if they are granted.
     pub wants_if_granted: slnd_perms,
-    /// SLND_EV_BIT of each kind that it wants delivered; LOST always is.
+    /// SLND_EV_BIT of each kind that it wants delivered; LOST always is. A plugin that decides on DUPLICATE wants
+    /// STATE, too: without it nobody asks once the conflict is resolved, and its last verdict stays in force until
+    /// it calls decide.
     pub events: u64,
     /// How many events may wait; the host bounds it; 0 is its default.
     pub queue_hint: u32,
@@ -103,7 +105,8 @@ pub struct slnd_plugin {
     /// After the agent's fork, chdir and sandbox: threads from here on.
     pub start: Option<unsafe extern "C" fn(state: *mut c_void, error: *mut slnd_error) -> slnd_status>,
     /// REQUIRED. `n` events, and as many decisions in `out`, all ABSTAIN: those of events with SLND_EVF_DECIDE are
-    /// read, if the answer is SLND_OK and in time.
+    /// read, if the answer is SLND_OK and in time. Each replaces this instance's standing verdict on the claim, which
+    /// holds until the next: the end of a conflict asks by its STATE event.
     pub on_events: Option<
         unsafe extern "C" fn(
             state: *mut c_void,
