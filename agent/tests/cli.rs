@@ -7,8 +7,10 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use serialnumberd::clock::boottime_ns;
 
 fn program() -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_serialnumberd"));
@@ -36,7 +38,10 @@ struct Played {
 
 impl Played {
     fn new(answer: impl Fn(&Value) -> Vec<Value> + Send + 'static) -> Played {
-        let dir = tempfile::tempdir().unwrap();
+        Played::in_dir(tempfile::tempdir().unwrap(), answer)
+    }
+
+    fn in_dir(dir: tempfile::TempDir, answer: impl Fn(&Value) -> Vec<Value> + Send + 'static) -> Played {
         let listener = UnixListener::bind(dir.path().join("control.sock")).unwrap();
         let thread = std::thread::spawn(move || {
             let (stream, _) = listener.accept().unwrap();
@@ -74,10 +79,12 @@ fn serve(stream: &UnixStream, answer: impl Fn(&Value) -> Vec<Value>) -> Vec<Valu
 }
 
 fn verdict(verdict: &'static str) -> Played {
-    Played::new(move |request| {
-        let ok = json!({"product": "xsvr", "state": "clear", "verdict": verdict, "reason": "so it is"});
-        vec![json!({"id": request["id"], "ok": ok})]
-    })
+    Played::new(move |request| decided(verdict, request))
+}
+
+fn decided(verdict: &str, request: &Value) -> Vec<Value> {
+    let ok = json!({"product": "xsvr", "state": "clear", "verdict": verdict, "reason": "so it is"});
+    vec![json!({"id": request["id"], "ok": ok})]
 }
 
 #[test]
@@ -93,6 +100,49 @@ fn check_answers_by_its_exit_code() {
     }
     let (output, _) = verdict("perhaps").ask(&["check", "xsvr"]);
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_check_that_waits_meets_an_agent_that_starts_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    // A dead agent's socket may lie there still: it is one more way of there being none yet.
+    drop(UnixListener::bind(dir.path().join("control.sock")).unwrap());
+    let control = dir.path().join("control.sock");
+    let mut command = program();
+    command.args(["check", "xsvr", "--wait=20s", "--control"]).arg(&control);
+    let mut client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(client.try_wait().unwrap(), None, "it waits for the agent");
+    fs::remove_file(&control).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    let agent = Played::in_dir(dir, |request| decided("warn", request));
+    let output = client.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let asked = agent.thread.join().unwrap();
+    let left = asked[0]["wait_ms"].as_u64().unwrap();
+    assert!((1..=19_500).contains(&left), "the time until the agent was there is part of the wait: {left}");
+}
+
+#[test]
+fn a_check_that_waits_ends_without_an_agent_once_the_wait_is_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let control = dir.path().join("control.sock");
+    let check = |wait: &str| {
+        let mut command = program();
+        let output = command.args(["check", "xsvr", wait, "--control"]).arg(&control).output().unwrap();
+        (output.status.code(), stderr(&output).contains("(no socket there)"))
+    };
+    let began = boottime_ns();
+    assert_eq!(check("--wait=400ms"), (Some(1), true));
+    assert!(boottime_ns() - began >= 400_000_000, "an agent might have come until then");
+    // No agent will answer where a file is in the way of the folder: that is told at once.
+    fs::write(dir.path().join("file"), "").unwrap();
+    let mut command = program();
+    let below = dir.path().join("file/control.sock");
+    let began = boottime_ns();
+    let output = command.args(["check", "xsvr", "--wait=50s", "--control"]).arg(below).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(boottime_ns() - began < 25_000_000_000, "{}", stderr(&output));
 }
 
 #[test]
