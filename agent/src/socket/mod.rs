@@ -31,6 +31,7 @@ pub use groups::GROUP;
 pub use interfaces::Link;
 pub use netlink::{Changes, Monitor};
 pub use occupant::Occupant;
+pub(crate) use sys::peer_groups;
 pub use transmit::{Route, SendError, SendReport};
 
 use endpoint::Endpoint;
