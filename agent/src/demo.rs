@@ -18,6 +18,7 @@ use crate::event_loop::{Agent, Setup};
 use crate::paths::{Environment, Profile};
 use crate::plugin;
 use crate::record::{Body, Record, Verdict};
+use crate::text::wrap;
 
 const POLICY: &str = "libslnd_policy.so";
 const HOSTS: [&str; 3] = ["alpha", "beta", "gamma"];
@@ -208,25 +209,8 @@ impl Show {
 
     fn tell(&self, place: usize, what: &str) -> Result<(), String> {
         let head = format!("  {:5.2} s  {:<6}  ", self.elapsed().as_secs_f64(), HOSTS[place]);
-        say(&format!("{head}{}", wrapped(what, head.len())))
+        say(wrap(&head, head.len(), what).trim_end())
     }
-}
-
-/// `text` in lines of at most 100 columns, all but the first indented.
-fn wrapped(text: &str, indent: usize) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let last = lines.last_mut().expect("there is one line at least");
-        if !last.is_empty() && last.chars().count() + word.chars().count() + indent + 1 > 100 {
-            lines.push(word.to_owned());
-        } else {
-            if !last.is_empty() {
-                last.push(' ');
-            }
-            last.push_str(word);
-        }
-    }
-    lines.join(&format!("\n{}", " ".repeat(indent)))
 }
 
 fn say(line: &str) -> Result<(), String> {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::args::CheckArgs;
 use super::output::{Ending, standard};
 use super::status::verdict_tone;
-use super::text::{Palette, clean};
 use crate::control::client::Client;
 use crate::control::protocol::{CheckAnswer, Request};
 use crate::paths::Environment;
+use crate::text::{Palette, clean};
 
 /// Exit code of a claim without a verdict.
 const PROBING: u8 = 6;

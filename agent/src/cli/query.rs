@@ -9,7 +9,7 @@ use serialnumberd_core::wire::classic::{Query, Response};
 
 use super::args::QueryArgs;
 use super::output::{Ending, standard};
-use super::text::{Cell, Palette, clean, table};
+use crate::text::{Cell, Palette, clean, table};
 
 /// A datagram may be lost: this often the question is asked within the time.
 const ATTEMPTS: u32 = 3;
