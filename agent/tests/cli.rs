@@ -218,6 +218,24 @@ fn watch_prints_events_until_the_agent_ends() {
 }
 
 #[test]
+fn watch_gives_the_terminal_no_orders() {
+    let events = |request: &Value| {
+        let reason = "\u{1b}[2Jno\nduplicate\tat\r\u{9b}all";
+        vec![
+            json!({"id": request["id"], "ok": {}}),
+            json!({"event": {"event": "state", "product": "xsvr", "reason": reason, "state": "clear"}}),
+            json!({"event": {"event": "\u{7}strange\n"}}),
+            json!({"error": "the agent stops"}),
+        ]
+    };
+    let (output, _) = Played::new(events).ask(&["watch"]);
+    let said = stdout(&output);
+    assert!(!said.chars().any(|c| c.is_control() && c != '\n'), "{said:?}");
+    assert_eq!(said.lines().count(), 2, "{said:?}");
+    assert!(said.contains("( [2Jno duplicate at  all)"), "{said:?}");
+}
+
+#[test]
 fn status_json_passes_on_what_this_client_does_not_know() {
     let (output, _) = Played::new(|r| vec![json!({"id": r["id"], "ok": {"agent": {"new": [1]}}})])
         .ask(&["status", "--json"]);
