@@ -286,6 +286,27 @@ fn mistakes_are_told_with_file_and_line() {
 }
 
 #[test]
+fn a_fifo_in_place_of_a_file_is_told_and_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR).unwrap();
+    let file = dir.path().join("serialnumberd.toml");
+    fs::write(&file, "[[license]]\nproduct = \"xsvr\"\nserial_file = \"fifo\"\n").unwrap();
+    for (path, sentence) in [
+        (&fifo, format!("{}: the configuration is no regular file", fifo.display())),
+        (&file, format!("the serial file {} is no regular file", fifo.display())),
+    ] {
+        // Who waits for a writer waits for ever.
+        let mut command = Command::new("timeout");
+        command.arg("10").arg(program().get_program()).args(["config", "check"]).arg(path);
+        let output = command.output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{}: {said}", path.display());
+        assert!(said.contains(&sentence), "{said}");
+    }
+}
+
+#[test]
 fn a_missing_plugin_is_told_at_its_line_with_all_places() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a.toml");
