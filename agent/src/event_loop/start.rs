@@ -95,7 +95,7 @@ impl Agent {
             started: now,
             setup,
         };
-        agent.engine.turn(agent.now, &mut os_entropy);
+        agent.look_to_itself();
         agent.look_at_links();
         let licenses = agent.setup.config.licenses.clone();
         for (license, keys) in licenses.iter().zip(keys) {

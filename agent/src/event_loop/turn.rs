@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use serialnumberd_core::Mono;
+use serialnumberd_core::{Mishap, Mono, limits};
 
 use super::start::{GENERATION, NETLINK, V4, V6, WAKE};
 use super::{Agent, os_entropy};
@@ -77,7 +77,7 @@ impl Agent {
         self.now = clock::now();
         self.counters.turns += 1;
         self.again = false;
-        self.engine.turn(self.now, &mut os_entropy);
+        self.look_to_itself();
         if std::mem::take(&mut self.generation_changed) {
             log::warn!(
                 "this virtual machine was copied or reverted: a new boot id is taken and all licenses are probed for"
@@ -93,6 +93,13 @@ impl Agent {
         self.settle_verdicts();
         self.answer_checks();
         self.flush_transmits();
+    }
+
+    /// Begins a turn: was this agent itself well since the last one?
+    pub(super) fn look_to_itself(&mut self) {
+        if let Some(mishap) = self.engine.turn(self.now, &mut os_entropy) {
+            log::warn!("{}: open questions are void and all licenses are probed for", told(mishap));
+        }
     }
 
     /// Takes in datagrams, IPv4 and IPv6 in turns, a batch each time and none after `max`.
@@ -198,5 +205,19 @@ impl Agent {
             self.broken.remove(&interface);
             self.tell_broken(interface);
         }
+    }
+}
+
+/// What befell the agent, for whoever wonders why it probes again.
+fn told(mishap: Mishap) -> String {
+    match mishap {
+        Mishap::Stalled => {
+            format!("this agent was kept from running for more than {} s", limits::STALL.as_secs())
+        }
+        Mishap::Resumed => "this machine slept; a new boot id is taken".to_owned(),
+        Mishap::ClockStepped => format!(
+            "the clock was set by more than {} s, or this machine is a resumed copy; a new boot id is taken",
+            limits::CLOCK_STEP_MS / 1000
+        ),
     }
 }

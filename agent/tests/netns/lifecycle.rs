@@ -88,13 +88,16 @@ fn a_stopped_process_accuses_nobody_when_it_goes_on() {
     let a = lan.hosts[0].agent(&Config::xsvr());
     a.reaches("clear", s(4));
     a.signal(Signal::SIGSTOP);
-    // Past the 5 s after which its own loop counts as stalled.
-    pass(s(6));
+    // Past the 5 s after which its own loop counts as stalled: they begin with its next deadline, an interval
+    // and its jitter ahead.
+    pass(s(8));
     a.signal(Signal::SIGCONT);
     throughout(s(3), || match a.status().state("xsvr") {
         "probing" | "clear" => Ok(()),
         other => Err(format!("{other} after having been stopped")),
     });
+    let log = a.log();
+    assert_eq!(log.matches("this agent was kept from running").count(), 1, "told once:\n{log}");
     let b = lan.hosts[1].agent(&Config::xsvr());
     a.reaches("conflict", s(3));
     b.reaches("conflict", s(3));
