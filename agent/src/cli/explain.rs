@@ -85,7 +85,7 @@ fn finding(claim: &ClaimStatus) -> String {
         ),
     };
     match claim.state.as_str() {
-        "probing" => "The agent has just started and asks whether anybody else holds this serial.".to_owned(),
+        "probing" => "The agent asks whether anybody else holds this serial: it has just started, or has reason to ask afresh.".to_owned(),
         "clear" if heard == 0 => {
             format!("Nobody else holds this serial as far as this host can hear, and {seats}.")
         }

@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use crate::agent::{Config, binary};
 use crate::clock::{ms, pass, s, throughout, within};
 use crate::lan::Lan;
+use crate::namespace::command;
 use crate::wire::{GOODBYE, Tap, field};
 
 /// A reload derives keys (30 ms each) and answers within this.
@@ -80,6 +81,24 @@ fn reload_is_a_transaction() {
     Config::new().license("other", "OTHER-1", "").write(&agent.dir);
     agent.signal(Signal::SIGHUP);
     within(RELOAD, "the old license is let go", || (!claim(agent.status(), "xsvr")).then_some(()));
+}
+
+#[test]
+fn a_sighup_while_the_agent_starts_is_not_lost() {
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    // Keys are derived for the better part of a second: time enough for a signal.
+    let many = (0..24).fold(Config::new(), |config, n| config.license(&format!("p{n}"), "SHARED", ""));
+    let agent = host.launch("agent", &many, command(binary()));
+    within(s(5), "it has its state directory", || agent.dir.join("state").exists().then_some(()));
+    assert!(!agent.dir.join("control.sock").exists(), "it still starts");
+    Config::xsvr().write(&agent.dir);
+    agent.signal(Signal::SIGHUP);
+    within(s(10), "it holds what the file says now", || {
+        let status = agent.try_status()?;
+        let claims = status.0["claims"].as_array().expect("claims");
+        (claims.len() == 1 && claims[0]["product"] == "xsvr").then_some(())
+    });
 }
 
 #[test]
