@@ -79,6 +79,8 @@ pub struct Agent {
     /// Datagrams taken in by the last turn.
     taken: usize,
     monitor: Monitor,
+    /// The kernel may have more to tell of interfaces: readiness is told once.
+    changes_wait: bool,
     /// `None` where the kernel does not let us listen.
     generation: Option<Generation>,
     generation_changed: bool,

@@ -69,6 +69,7 @@ impl Agent {
             waiting: [true, true],
             taken: 0,
             monitor,
+            changes_wait: false,
             generation,
             generation_changed: false,
             links: Vec::new(),

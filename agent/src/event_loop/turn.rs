@@ -9,7 +9,7 @@ use super::start::{GENERATION, NETLINK, V4, V6, WAKE};
 use super::{Agent, os_entropy};
 use crate::clock;
 use crate::generation::Generation;
-use crate::socket::{Family, SendError};
+use crate::socket::{Changes, Family, SendError};
 
 /// Datagrams taken in before the clock is read again: 32 full batches, some milliseconds.
 pub(super) const DATAGRAMS_PER_TURN: usize = 1024;
@@ -23,12 +23,12 @@ impl Agent {
             Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
             _ => {}
         }
-        let (mut changes, mut woken, mut generation) = (false, false, false);
+        let (mut woken, mut generation) = (false, false);
         for event in &self.ready {
             match event.token() {
                 V4 => self.waiting[0] = true,
                 V6 => self.waiting[1] = true,
-                NETLINK => changes = true,
+                NETLINK => self.changes_wait = true,
                 WAKE => woken = true,
                 GENERATION => generation = true,
                 token => {
@@ -39,7 +39,7 @@ impl Agent {
                 }
             }
         }
-        if changes {
+        if self.changes_wait {
             self.look_soon();
         }
         if woken {
@@ -59,6 +59,7 @@ impl Agent {
     /// Whether there is work that no readiness will tell of.
     pub(super) fn has_backlog(&self) -> bool {
         self.again
+            || self.changes_wait
             || self.waiting[0]
             || self.waiting[1]
             || self.control.as_ref().is_some_and(|c| c.has_backlog())
@@ -147,21 +148,17 @@ impl Agent {
 
     /// Takes in what the kernel tells of interfaces; they are looked at once it has told all.
     fn look_soon(&mut self) {
-        loop {
-            let changes = match self.monitor.drain() {
-                Ok(changes) => changes,
-                Err(e) => {
-                    log::warn!("the kernel's changes to interfaces cannot be read: {e}");
-                    return;
-                }
-            };
-            self.routes_changed |= changes.routes;
-            if changes.any() && self.look_at.is_none() {
-                self.look_at = Some(Mono(clock::boottime_ns()).after(SETTLE));
+        let changes = match self.monitor.drain() {
+            Ok(changes) => changes,
+            Err(e) => {
+                log::warn!("the kernel's changes to interfaces cannot be read: {e}");
+                Changes::default()
             }
-            if !changes.more {
-                return;
-            }
+        };
+        self.changes_wait = changes.more;
+        self.routes_changed |= changes.routes;
+        if changes.any() && self.look_at.is_none() {
+            self.look_at = Some(Mono(clock::boottime_ns()).after(SETTLE));
         }
     }
 
