@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use serialnumberd::clock::boottime_ns;
+use serialnumberd::config::LONGEST_STOP;
+use serialnumberd::paths;
 
 fn program() -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_serialnumberd"));
@@ -329,4 +331,26 @@ fn a_file_that_is_no_plugin_is_told() {
     let info = program().args(["plugin", "info"]).arg(dir.path().join("libx.so")).output().unwrap();
     assert_eq!(info.status.code(), Some(1));
     assert!(stderr(&info).contains("ELF"), "{}", stderr(&info));
+}
+
+/// The unit is not run by any test; what it names is checked here.
+#[test]
+fn the_systemd_unit_names_commands_and_places_of_this_program() {
+    let unit = include_str!("../../examples/serialnumberd.service");
+    let of = |key: &str| {
+        let line = unit.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("no {key}="))
+    };
+    for key in ["ExecStart", "ExecReload"] {
+        let (program, arguments) = of(key).split_once(' ').unwrap();
+        assert!(program.ends_with("/serialnumberd"), "{key}={program}");
+        // With --help the arguments are read, and nothing is run.
+        let output = run(&[&arguments.split(' ').collect::<Vec<_>>()[..], &["--help"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{key}: {}", stderr(&output));
+    }
+    assert_eq!(paths::STATE_DIR, format!("/var/lib/{}", of("StateDirectory")));
+    assert_eq!(Path::new(paths::CONTROL).parent(), Some(&*Path::new("/run").join(of("RuntimeDirectory"))));
+    assert_eq!(of("RuntimeDirectoryMode"), "0755", "clients of other users get to the control socket");
+    let timeout = Duration::from_secs(of("TimeoutStopSec").parse().unwrap());
+    assert!(timeout > LONGEST_STOP, "systemd waits longer than the agent may");
 }
