@@ -84,6 +84,14 @@ fn reload_is_a_transaction() {
 }
 
 #[test]
+fn an_agent_without_licenses_says_so_once() {
+    let lan = Lan::new(1);
+    let agent = lan.hosts[0].agent(&Config::new());
+    let log = agent.log();
+    assert_eq!(log.matches("[[license]]").count(), 1, "{log}");
+}
+
+#[test]
 fn a_sighup_while_the_agent_starts_is_not_lost() {
     let lan = Lan::new(1);
     let host = &lan.hosts[0];
