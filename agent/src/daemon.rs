@@ -4,7 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level::pipe};
@@ -19,11 +19,15 @@ use crate::memory::Code;
 /// # Errors
 /// One sentence that says what, where, and what to do.
 pub fn run(config: Config) -> Result<(), String> {
-    // Until the agent is there a SIGHUP has nothing to do: what it would read again is being read.
-    flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))
-        .map_err(|e| format!("signals cannot be received: {e}"))?;
+    // Until the agent is there a SIGHUP must not end it, nor be lost: the configuration is read already.
+    let early = Arc::new(AtomicBool::new(false));
+    flag::register(SIGHUP, Arc::clone(&early)).map_err(|e| format!("signals cannot be received: {e}"))?;
     let mut agent = Agent::start(Setup { config, control: true, records: false })?;
-    listen_to_signals(&agent.wake()).map_err(|e| format!("signals cannot be received: {e}"))?;
+    let wake = agent.wake();
+    listen_to_signals(&wake).map_err(|e| format!("signals cannot be received: {e}"))?;
+    if early.load(Ordering::Acquire) {
+        wake.reload();
+    }
     let mut code = Code::mapped();
     agent.run(|pause| code.before_sleep(pause)).map_err(|e| format!("the kernel refuses to poll: {e}"))?;
     log::info!("stopping");

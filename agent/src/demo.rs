@@ -16,8 +16,8 @@ use crate::clock;
 use crate::config::Config;
 use crate::event_loop::{Agent, Setup};
 use crate::paths::{Environment, Profile};
-use crate::plugin;
 use crate::record::{Body, Record, Verdict};
+use crate::text::wrap;
 
 const POLICY: &str = "libslnd_policy.so";
 const HOSTS: [&str; 3] = ["alpha", "beta", "gamma"];
@@ -37,7 +37,11 @@ struct Seen {
     verdict: Verdict,
 }
 
-struct Show {
+struct Show<'a> {
+    /// The hosts' files.
+    dir: &'a Path,
+    plugin_dirs: &'a [PathBuf],
+    has_policy: bool,
     agents: [Option<Agent>; 3],
     seen: [Seen; 3],
     poll: mio::Poll,
@@ -63,36 +67,40 @@ pub fn demo(plugin_dirs: &[PathBuf]) -> Result<(), String> {
 }
 
 fn show(plugin_dirs: &[PathBuf], dir: &Path) -> Result<(), String> {
-    let policy = plugin::find(Path::new(POLICY), &crate::paths::plugin_directories(plugin_dirs, None));
+    // Where the first host finds it, the others do.
+    let policy = configuration(0, true, plugin_dirs, dir)?.plugin_specs();
+    let has_policy = policy.is_ok();
     say("Three hosts on one network: alpha and gamma use the same serial number, beta its own.")?;
     say(
         "Timings are shortened: an interval is 1 s instead of 5 min, confirmation comes after 3 s instead of 90 s.",
     )?;
-    match &policy {
-        Ok(path) => say(&format!("Policy: seniority, by {}", path.display()))?,
-        Err(_) => say(&format!(
+    match policy.ok().and_then(|specs| specs.into_iter().next()) {
+        Some(policy) => say(&format!("Policy: seniority, by {}", policy.path.display()))?,
+        None => say(&format!(
             "{POLICY} is not built, so no policy decides: a duplicate is a warning (`make demo` builds it)."
         ))?,
     }
     say("\n  time     host    what it finds")?;
-    let policy = policy.ok();
     let mut show = Show {
+        dir,
+        plugin_dirs,
+        has_policy,
         agents: [None, None, None],
         seen: Default::default(),
         poll: mio::Poll::new().map_err(|e| e.to_string())?,
         began: Mono(clock::boottime_ns()),
     };
     for place in [0, 1] {
-        show.start(place, policy.as_deref(), dir)?;
+        show.start(place)?;
     }
     show.until("alpha and beta are clear", |s| s.is(0, State::Clear) && s.is(1, State::Clear))?;
-    show.start(2, policy.as_deref(), dir)?;
+    show.start(2)?;
     show.until("alpha and gamma know of the conflict", |s| {
         s.is(0, State::Conflict) && s.is(2, State::Conflict)
     })?;
     show.until("it is confirmed", |s| s.is(0, State::Duplicate) && s.is(2, State::Duplicate))?;
     let (senior, junior) =
-        if policy.is_some() { (Verdict::ALLOW, Verdict::DENY) } else { (Verdict::WARN, Verdict::WARN) };
+        if has_policy { (Verdict::ALLOW, Verdict::DENY) } else { (Verdict::WARN, Verdict::WARN) };
     show.until("the verdicts are given", |s| s.seen[0].verdict == senior && s.seen[2].verdict == junior)?;
     show.stop(2)?;
     show.until("the goodbye resolves it", |s| s.seen[0].resolved && s.is(0, State::Clear))?;
@@ -111,9 +119,9 @@ fn show(plugin_dirs: &[PathBuf], dir: &Path) -> Result<(), String> {
     ))
 }
 
-impl Show {
-    fn start(&mut self, place: usize, policy: Option<&Path>, dir: &Path) -> Result<(), String> {
-        let config = configuration(place, policy, dir)?;
+impl Show<'_> {
+    fn start(&mut self, place: usize) -> Result<(), String> {
+        let config = configuration(place, self.has_policy, self.plugin_dirs, self.dir)?;
         let agent = Agent::start(Setup { config, control: false, records: true })?;
         let fd = agent.fd();
         self.poll
@@ -141,7 +149,7 @@ impl Show {
     }
 
     /// Lets the agents run until `done`.
-    fn until(&mut self, what: &str, done: impl Fn(&Show) -> bool) -> Result<(), String> {
+    fn until(&mut self, what: &str, done: impl Fn(&Show<'_>) -> bool) -> Result<(), String> {
         let mut ready = mio::Events::with_capacity(8);
         while !done(self) {
             let left = BOUND.saturating_sub(self.elapsed());
@@ -208,32 +216,20 @@ impl Show {
 
     fn tell(&self, place: usize, what: &str) -> Result<(), String> {
         let head = format!("  {:5.2} s  {:<6}  ", self.elapsed().as_secs_f64(), HOSTS[place]);
-        say(&format!("{head}{}", wrapped(what, head.len())))
+        say(wrap(&head, head.len(), what).trim_end())
     }
-}
-
-/// `text` in lines of at most 100 columns, all but the first indented.
-fn wrapped(text: &str, indent: usize) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let last = lines.last_mut().expect("there is one line at least");
-        if !last.is_empty() && last.chars().count() + word.chars().count() + indent + 1 > 100 {
-            lines.push(word.to_owned());
-        } else {
-            if !last.is_empty() {
-                last.push(' ');
-            }
-            last.push_str(word);
-        }
-    }
-    lines.join(&format!("\n{}", " ".repeat(indent)))
 }
 
 fn say(line: &str) -> Result<(), String> {
     writeln!(io::stdout(), "{line}").map_err(|e| format!("nothing can be printed: {e}"))
 }
 
-fn configuration(place: usize, policy: Option<&Path>, dir: &Path) -> Result<Config, String> {
+fn configuration(
+    place: usize,
+    has_policy: bool,
+    plugin_dirs: &[PathBuf],
+    dir: &Path,
+) -> Result<Config, String> {
     let address = |n: usize| format!("127.0.0.{}", n + 1);
     let peers: Vec<String> =
         (0..HOSTS.len()).filter(|n| *n != place).map(|n| format!("\"{}:{PORT}\"", address(n))).collect();
@@ -246,11 +242,31 @@ fn configuration(place: usize, policy: Option<&Path>, dir: &Path) -> Result<Conf
         address(place),
         peers.join(", ")
     );
-    if let Some(policy) = policy {
+    if has_policy {
         text += &format!(
-            "[[plugin]]\npath = \"{}\"\nverdict = \"require\"\ngrant = [\"verdict\"]\n[plugin.options]\nmode = \"seniority\"\n",
-            policy.display()
+            "[[plugin]]\npath = \"{POLICY}\"\nverdict = \"require\"\ngrant = [\"verdict\"]\n[plugin.options]\nmode = \"seniority\"\n"
         );
     }
-    Config::parse(&text, Profile::System, &Environment::of_this_process()).map_err(|e| e.to_string())
+    let mut config =
+        Config::parse(&text, Profile::System, &Environment::of_this_process()).map_err(|e| e.to_string())?;
+    config.plugin_dirs = plugin_dirs.to_vec();
+    // The system's installation may be older than this program.
+    config.agent.plugin_dir = None;
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::paths::plugin_directories;
+
+    #[test]
+    fn a_relative_plugin_directory_is_searched_first_as_run_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = configuration(0, true, &[PathBuf::from("target/debug")], dir.path()).unwrap();
+        assert_eq!(config.plugin_search()[0], Path::new("target/debug"));
+        assert_eq!(config.plugin_search(), plugin_directories(&config.plugin_dirs, None));
+        assert_eq!(config.plugins[0].path, Path::new(POLICY));
+        assert!(configuration(2, false, &[], dir.path()).unwrap().plugins.is_empty());
+    }
 }

@@ -37,4 +37,5 @@ pub mod plugin;
 pub mod record;
 pub mod socket;
 pub mod status;
+mod text;
 pub mod verdict;

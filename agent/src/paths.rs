@@ -15,8 +15,6 @@ pub const STATE_DIR: &str = "/var/lib/serialnumberd";
 pub const CONTROL: &str = "/run/serialnumberd/control.sock";
 /// Where the system's packages put plugins.
 pub const PLUGIN_DIR: &str = "/usr/lib/serialnumberd/plugins";
-/// Where the system's configuration is; the unit passes it, nothing reads it by itself.
-pub const CONFIG: &str = "/etc/serialnumberd/serialnumberd.toml";
 
 /// Whose places and port are the defaults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -263,7 +263,7 @@ pub struct EvidencePair {
 pub struct NextStep {
     /// When.
     pub at: String,
-    /// What, for people, e.g. `ask all holders again`.
+    /// What, for people, e.g. `all holders heard are asked again`.
     pub what: String,
 }
 

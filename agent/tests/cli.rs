@@ -7,8 +7,12 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use serialnumberd::clock::boottime_ns;
+use serialnumberd::config::LONGEST_STOP;
+use serialnumberd::paths;
 
 fn program() -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_serialnumberd"));
@@ -36,7 +40,10 @@ struct Played {
 
 impl Played {
     fn new(answer: impl Fn(&Value) -> Vec<Value> + Send + 'static) -> Played {
-        let dir = tempfile::tempdir().unwrap();
+        Played::in_dir(tempfile::tempdir().unwrap(), answer)
+    }
+
+    fn in_dir(dir: tempfile::TempDir, answer: impl Fn(&Value) -> Vec<Value> + Send + 'static) -> Played {
         let listener = UnixListener::bind(dir.path().join("control.sock")).unwrap();
         let thread = std::thread::spawn(move || {
             let (stream, _) = listener.accept().unwrap();
@@ -74,10 +81,12 @@ fn serve(stream: &UnixStream, answer: impl Fn(&Value) -> Vec<Value>) -> Vec<Valu
 }
 
 fn verdict(verdict: &'static str) -> Played {
-    Played::new(move |request| {
-        let ok = json!({"product": "xsvr", "state": "clear", "verdict": verdict, "reason": "so it is"});
-        vec![json!({"id": request["id"], "ok": ok})]
-    })
+    Played::new(move |request| decided(verdict, request))
+}
+
+fn decided(verdict: &str, request: &Value) -> Vec<Value> {
+    let ok = json!({"product": "xsvr", "state": "clear", "verdict": verdict, "reason": "so it is"});
+    vec![json!({"id": request["id"], "ok": ok})]
 }
 
 #[test]
@@ -93,6 +102,49 @@ fn check_answers_by_its_exit_code() {
     }
     let (output, _) = verdict("perhaps").ask(&["check", "xsvr"]);
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_check_that_waits_meets_an_agent_that_starts_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    // A dead agent's socket may lie there still: it is one more way of there being none yet.
+    drop(UnixListener::bind(dir.path().join("control.sock")).unwrap());
+    let control = dir.path().join("control.sock");
+    let mut command = program();
+    command.args(["check", "xsvr", "--wait=20s", "--control"]).arg(&control);
+    let mut client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(client.try_wait().unwrap(), None, "it waits for the agent");
+    fs::remove_file(&control).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    let agent = Played::in_dir(dir, |request| decided("warn", request));
+    let output = client.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let asked = agent.thread.join().unwrap();
+    let left = asked[0]["wait_ms"].as_u64().unwrap();
+    assert!((1..=19_500).contains(&left), "the time until the agent was there is part of the wait: {left}");
+}
+
+#[test]
+fn a_check_that_waits_ends_without_an_agent_once_the_wait_is_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let control = dir.path().join("control.sock");
+    let check = |wait: &str| {
+        let mut command = program();
+        let output = command.args(["check", "xsvr", wait, "--control"]).arg(&control).output().unwrap();
+        (output.status.code(), stderr(&output).contains("(no socket there)"))
+    };
+    let began = boottime_ns();
+    assert_eq!(check("--wait=400ms"), (Some(1), true));
+    assert!(boottime_ns() - began >= 400_000_000, "an agent might have come until then");
+    // No agent will answer where a file is in the way of the folder: that is told at once.
+    fs::write(dir.path().join("file"), "").unwrap();
+    let mut command = program();
+    let below = dir.path().join("file/control.sock");
+    let began = boottime_ns();
+    let output = command.args(["check", "xsvr", "--wait=50s", "--control"]).arg(below).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(boottime_ns() - began < 25_000_000_000, "{}", stderr(&output));
 }
 
 #[test]
@@ -168,6 +220,24 @@ fn watch_prints_events_until_the_agent_ends() {
 }
 
 #[test]
+fn watch_gives_the_terminal_no_orders() {
+    let events = |request: &Value| {
+        let reason = "\u{1b}[2Jno\nduplicate\tat\r\u{9b}all";
+        vec![
+            json!({"id": request["id"], "ok": {}}),
+            json!({"event": {"event": "state", "product": "xsvr", "reason": reason, "state": "clear"}}),
+            json!({"event": {"event": "\u{7}strange\n"}}),
+            json!({"error": "the agent stops"}),
+        ]
+    };
+    let (output, _) = Played::new(events).ask(&["watch"]);
+    let said = stdout(&output);
+    assert!(!said.chars().any(|c| c.is_control() && c != '\n'), "{said:?}");
+    assert_eq!(said.lines().count(), 2, "{said:?}");
+    assert!(said.contains("( [2Jno duplicate at  all)"), "{said:?}");
+}
+
+#[test]
 fn status_json_passes_on_what_this_client_does_not_know() {
     let (output, _) = Played::new(|r| vec![json!({"id": r["id"], "ok": {"agent": {"new": [1]}}})])
         .ask(&["status", "--json"]);
@@ -218,6 +288,27 @@ fn mistakes_are_told_with_file_and_line() {
 }
 
 #[test]
+fn a_fifo_in_place_of_a_file_is_told_and_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR).unwrap();
+    let file = dir.path().join("serialnumberd.toml");
+    fs::write(&file, "[[license]]\nproduct = \"xsvr\"\nserial_file = \"fifo\"\n").unwrap();
+    for (path, sentence) in [
+        (&fifo, format!("{}: the configuration is no regular file", fifo.display())),
+        (&file, format!("the serial file {} is no regular file", fifo.display())),
+    ] {
+        // Who waits for a writer waits for ever.
+        let mut command = Command::new("timeout");
+        command.arg("10").arg(program().get_program()).args(["config", "check"]).arg(path);
+        let output = command.output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{}: {said}", path.display());
+        assert!(said.contains(&sentence), "{said}");
+    }
+}
+
+#[test]
 fn a_missing_plugin_is_told_at_its_line_with_all_places() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a.toml");
@@ -240,4 +331,26 @@ fn a_file_that_is_no_plugin_is_told() {
     let info = program().args(["plugin", "info"]).arg(dir.path().join("libx.so")).output().unwrap();
     assert_eq!(info.status.code(), Some(1));
     assert!(stderr(&info).contains("ELF"), "{}", stderr(&info));
+}
+
+/// The unit is not run by any test; what it names is checked here.
+#[test]
+fn the_systemd_unit_names_commands_and_places_of_this_program() {
+    let unit = include_str!("../../examples/serialnumberd.service");
+    let of = |key: &str| {
+        let line = unit.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("no {key}="))
+    };
+    for key in ["ExecStart", "ExecReload"] {
+        let (program, arguments) = of(key).split_once(' ').unwrap();
+        assert!(program.ends_with("/serialnumberd"), "{key}={program}");
+        // With --help the arguments are read, and nothing is run.
+        let output = run(&[&arguments.split(' ').collect::<Vec<_>>()[..], &["--help"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{key}: {}", stderr(&output));
+    }
+    assert_eq!(paths::STATE_DIR, format!("/var/lib/{}", of("StateDirectory")));
+    assert_eq!(Path::new(paths::CONTROL).parent(), Some(&*Path::new("/run").join(of("RuntimeDirectory"))));
+    assert_eq!(of("RuntimeDirectoryMode"), "0755", "clients of other users get to the control socket");
+    let timeout = Duration::from_secs(of("TimeoutStopSec").parse().unwrap());
+    assert!(timeout > LONGEST_STOP, "systemd waits longer than the agent may");
 }

@@ -6,6 +6,7 @@ use core::net::SocketAddr;
 
 use crate::{ClaimId, EvidenceId, Instance, Mono, Product};
 
+/// An enum whose values have a word each, the same on the wire of tools, in logs and in status.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$doc])*
@@ -27,6 +28,7 @@ macro_rules! words {
         }
     };
 }
+pub(crate) use words;
 
 words!(
     /// State of a local claim.

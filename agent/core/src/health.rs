@@ -6,14 +6,14 @@ use core::time::Duration;
 use crate::limits::{CLOCK_STEP_MS, SLEPT, STALL};
 use crate::{Mono, Now};
 
-/// What happened to this agent since its last turn.
+/// What happened to this agent since its last turn: it may have missed what others said, so it asks afresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mishap {
-    /// The loop was late by more than 5 s.
+pub enum Mishap {
+    /// The loop was late by more than [`STALL`].
     Stalled,
-    /// The machine slept.
+    /// The machine slept for more than [`SLEPT`].
     Resumed,
-    /// The wall clock stepped by more than 30 s.
+    /// The wall clock stepped by more than [`CLOCK_STEP_MS`].
     ClockStepped,
 }
 

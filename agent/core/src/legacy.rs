@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::bucket::{Bucket, Rate};
+use crate::event::words;
 use crate::limits::{CLASSIC_REFILL_S, CLASSIC_SOURCE, CLASSIC_TOTAL, QUERY_EVENT_EVERY};
 use crate::verify::Sources;
 use crate::{Arrival, Interface, Mono};
@@ -12,17 +13,19 @@ use core::net::IpAddr;
 const SOURCE_RATE: Rate = Rate { size: CLASSIC_SOURCE, refill: Duration::from_secs(CLASSIC_REFILL_S as u64) };
 const TOTAL_RATE: Rate = Rate::per_second(CLASSIC_TOTAL);
 
-/// What to do with classic texts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Legacy {
-    /// Ignore them.
-    Off,
-    /// Turn them into `query` events and counters.
-    #[default]
-    Listen,
-    /// Answer queries for products held here, too.
-    Answer,
-}
+words!(
+    /// What to do with classic texts.
+    #[derive(Default)]
+    Legacy {
+        /// Ignore them.
+        Off = "off",
+        /// Turn them into `query` events and counters.
+        #[default]
+        Listen = "listen",
+        /// Answer queries for products held here, too.
+        Answer = "answer",
+    }
+);
 
 /// Limits on classic texts.
 #[derive(Debug)]

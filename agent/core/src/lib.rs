@@ -46,6 +46,7 @@ pub use event::{
 };
 pub use evidence::{Evidence, EvidencePair};
 pub use fate::Fate;
+pub use health::Mishap;
 pub use ids::{
     BootId, ClaimId, EvidenceId, GroupDigest, Installation, Instance, Nonce, Product, ProductError, Tag,
 };

@@ -4,7 +4,9 @@ mod lan;
 
 use lan::{Lan, Puppet, QUESTION, license, secs};
 use serialnumberd_core::wire::Kind;
-use serialnumberd_core::{Coverage, Event, Fate, License, Now, ResolvedCause, Settings, State};
+use serialnumberd_core::{
+    Coverage, Engine, Event, Fate, Identity, License, Mishap, Mono, Now, ResolvedCause, Settings, State,
+};
 use std::time::Duration;
 
 #[test]
@@ -250,4 +252,24 @@ fn an_old_goodbye_of_a_foreign_claim_deafens_nobody() {
     lan.run(secs(1));
     assert!(lan.hosts[a].engine.foreign_seen() > seen, "it was heard");
     assert_eq!(lan.coverage(a), Coverage::Good);
+}
+
+#[test]
+fn what_befell_the_agent_is_told_once() {
+    let mono = |s: u64| Mono(0).after(Duration::from_secs(s));
+    let at = |s: u64| Now { boot: mono(s), awake: mono(s), wall_ms: 1_800_000_000_000 + s * 1000 };
+    let mut entropy = |bytes: &mut [u8]| bytes.fill(7);
+    let identity = Identity { seed: [1; 32].into(), runs: 1 };
+    let mut engine: Engine = Engine::new(at(0), &mut entropy, &identity, Settings::default());
+    engine.claim(at(0), &mut entropy, license("S")).unwrap();
+    assert_eq!(engine.turn(at(0), &mut entropy), None);
+    assert!(engine.next_deadline() < at(1).boot);
+    let stalled = at(10);
+    assert_eq!(engine.turn(stalled, &mut entropy), Some(Mishap::Stalled));
+    assert_eq!(engine.turn(stalled, &mut entropy), None);
+    let resumed = Now { awake: at(11).awake, ..at(71) };
+    assert_eq!(engine.turn(resumed, &mut entropy), Some(Mishap::Resumed));
+    let stepped = Now { awake: at(12).awake, wall_ms: at(2000).wall_ms, ..at(72) };
+    assert_eq!(engine.turn(stepped, &mut entropy), Some(Mishap::ClockStepped));
+    assert_eq!(engine.turn(stepped, &mut entropy), None);
 }

@@ -107,16 +107,21 @@ pub(super) struct ControlArgs {
 impl ControlArgs {
     /// Connects to the agent.
     pub(super) fn connect(&self, environment: &Environment) -> Result<Client, String> {
-        match &self.control {
-            Some(path) => Client::connect(std::slice::from_ref(path)),
-            None => Client::connect(&environment.control_candidates()),
-        }
+        Client::connect(&self.places(environment))
+    }
+
+    /// Where to look for the agent, best first.
+    pub(super) fn places(&self, environment: &Environment) -> Vec<PathBuf> {
+        self.control.clone().map_or_else(|| environment.control_candidates(), |path| vec![path])
     }
 }
 
 const CHECK_EXAMPLES: &str = "\
 Exit codes:
   0  ALLOW   3  WARN   4  LIMIT   5  DENY   6  still probing   1  no agent or a failure   2  usage
+
+--wait alone is --wait=10s. It waits for an agent that is still starting, too: where none runs and
+none comes, the whole wait goes by before the check fails.
 
 Examples:
   serialnumberd check xsvr --wait
@@ -128,7 +133,7 @@ pub(super) struct CheckArgs {
     /// The product, such as xsvr
     #[arg(value_parser = product)]
     pub(super) product: Product,
-    /// Wait for the end of the start-up burst, up to 1m
+    /// Wait for the agent and the end of its start-up burst, up to 1m
     #[arg(
         long, value_name = "DURATION", num_args = 0..=1, require_equals = true,
         default_missing_value = "10s", value_parser = wait

@@ -7,14 +7,12 @@ use serde_json::Value;
 
 use super::args::{ControlArgs, ProbeArgs};
 use super::output::{Ending, standard};
+use crate::config::LONGEST_STOP;
 use crate::control::protocol::{ReloadAnswer, Request};
 use crate::paths::Environment;
 
 /// A reload derives the keys of new licenses, 30 ms each and 64 at most, and waits for plugins.
 const RELOAD_TAKES: Duration = Duration::from_secs(30);
-
-/// The longest `stop_timeout` that a configuration may set: the answer comes when all plugins have stopped.
-const STOP_TAKES: Duration = Duration::from_secs(60);
 
 pub(super) fn probe(args: &ProbeArgs, environment: &Environment) -> Ending {
     let mut agent = args.control.connect(environment)?;
@@ -36,7 +34,8 @@ pub(super) fn reload(args: &ControlArgs, environment: &Environment) -> Ending {
 }
 
 pub(super) fn stop(args: &ControlArgs, environment: &Environment) -> Ending {
-    let _: Value = args.connect(environment)?.ask(&Request::Stop, STOP_TAKES)?;
+    // The answer comes when all plugins have stopped.
+    let _: Value = args.connect(environment)?.ask(&Request::Stop, LONGEST_STOP)?;
     let (mut out, _) = standard();
     writeln!(out, "stopped")?;
     Ok(0)

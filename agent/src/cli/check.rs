@@ -6,17 +6,18 @@ use std::time::Duration;
 use super::args::CheckArgs;
 use super::output::{Ending, standard};
 use super::status::verdict_tone;
-use super::text::{Palette, clean};
+use crate::control::client::Client;
 use crate::control::protocol::{CheckAnswer, Request};
 use crate::paths::Environment;
+use crate::text::{Palette, clean};
 
 /// Exit code of a claim without a verdict.
 const PROBING: u8 = 6;
 
 pub(super) fn check(args: &CheckArgs, environment: &Environment) -> Ending {
     let wait = args.wait.unwrap_or_default();
-    let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
-    let mut agent = args.control.connect(environment)?;
+    let (mut agent, left) = Client::connect_within(&args.control.places(environment), wait)?;
+    let wait_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
     let request = Request::Check { product: args.product, wait_ms };
     let answer: CheckAnswer = agent.ask(&request, Duration::from_millis(u64::from(wait_ms)))?;
     let code = exit_code(&answer)?;

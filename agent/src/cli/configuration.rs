@@ -4,9 +4,9 @@ use std::io::Write as _;
 
 use super::args::{ConfigCheckArgs, ConfigCommand};
 use super::output::{Ending, Failure, standard};
-use super::text::count;
 use crate::config::{Config, TEMPLATE};
 use crate::paths::{Environment, Profile};
+use crate::text::count;
 
 pub(super) fn configuration(command: &ConfigCommand, environment: &Environment) -> Ending {
     match command {

@@ -7,10 +7,10 @@ use super::args::ExplainArgs;
 use super::mending::advice;
 use super::output::{Ending, standard};
 use super::status::{coverage_tone, state_tone, verdict_tone, verdict_word, when};
-use super::text::{Cell, Palette, Tone, count, relative, table, time_key, wrap};
 use crate::control::protocol::Request;
 use crate::paths::Environment;
 use crate::status::{ClaimStatus, ConflictStatus, HolderStatus, Status};
+use crate::text::{Cell, Palette, Tone, count, relative, table, time_key, wrap};
 
 /// Holders and evidence beyond this are counted, not listed: `status --json` has them all.
 const LISTED: usize = 16;
@@ -85,7 +85,7 @@ fn finding(claim: &ClaimStatus) -> String {
         ),
     };
     match claim.state.as_str() {
-        "probing" => "The agent has just started and asks whether anybody else holds this serial.".to_owned(),
+        "probing" => "The agent asks whether anybody else holds this serial: it has just started, or has reason to ask afresh.".to_owned(),
         "clear" if heard == 0 => {
             format!("Nobody else holds this serial as far as this host can hear, and {seats}.")
         }
@@ -214,7 +214,7 @@ fn evidence(palette: Palette, claim: &ClaimStatus, conflict: &ConflictStatus) ->
             let who = claim.holders.iter().find(instance).map_or(String::new(), HolderStatus::name);
             vec![
                 Cell::plain(format!("round {}", pair.round)),
-                Cell::plain(super::text::moment(&pair.answered)),
+                Cell::plain(crate::text::moment(&pair.answered)),
                 Cell::plain(format!("asked {}", tag(&pair.question))),
                 Cell::plain(format!("answered {}", tag(&pair.answer))),
                 Cell::plain(format!("{who} {} {}", pair.address, pair.interface).trim().to_owned()),

@@ -13,7 +13,8 @@ pub(super) fn advice(status: &Status, claim: &ClaimStatus) -> Vec<String> {
     advice.extend(coverage(status, claim));
     advice.extend(status.plugins.iter().filter(|p| p.health != "ok" && p.verdict != "ignore").map(|plugin| {
         format!(
-            "The plugin {} is {}: its last verdict stays in force. Restarting the agent restarts it; its log says more.",
+            "The plugin {} is {}: its last verdict stays in force, unless on_policy_failure = \"deny\". Restarting the \
+             agent restarts it; its log says more.",
             plugin.id, plugin.health
         )
     }));

@@ -16,7 +16,6 @@ mod run;
 mod status;
 #[cfg(test)]
 mod tests;
-mod text;
 mod watch;
 
 use std::ffi::OsString;

@@ -3,8 +3,8 @@
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
-use super::text::Palette;
 use crate::logging;
+use crate::text::Palette;
 
 /// Exit code of a failure; usage errors are clap's 2, and a verdict's are in [`super::check`].
 pub(super) const FAILURE: u8 = 1;

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::args::{PluginCommand, PluginInfoArgs, PluginListArgs};
 use super::output::{Ending, Failure, standard};
-use super::text::{Cell, Palette, Tone, clean, table, wrap};
 use crate::config::Config;
 use crate::paths::{self, Environment, Profile};
 use crate::plugin::{Description, Manifest, OptionKind, OptionSpec, Permissions, PluginError};
+use crate::text::{Cell, Palette, Tone, clean, table, wrap};
 
 pub(super) fn plugin(command: &PluginCommand, environment: &Environment) -> Ending {
     match command {

@@ -9,7 +9,7 @@ use serialnumberd_core::wire::classic::{Query, Response};
 
 use super::args::QueryArgs;
 use super::output::{Ending, standard};
-use super::text::{Cell, Palette, clean, table};
+use crate::text::{Cell, Palette, clean, table};
 
 /// A datagram may be lost: this often the question is asked within the time.
 const ATTEMPTS: u32 = 3;
@@ -60,7 +60,7 @@ fn ask(to: SocketAddr, args: &QueryArgs) -> Result<Option<Vec<u8>>, String> {
     Ok(None)
 }
 
-/// Six hex digits, so that an answer is to this question.
+/// Six hex digits, since the format wants a token; it does not come back with the answer.
 fn token() -> Result<String, String> {
     let random = getrandom::u32().map_err(|e| format!("the kernel gives no random number: {e}"))?;
     Ok(format!("{:06X}", random >> 8))

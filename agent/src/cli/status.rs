@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::args::StatusArgs;
 use super::output::{Ending, standard};
-use super::text::{Cell, Palette, Tone, clean, count, moment, relative, span, table, wrap};
 use crate::control::protocol::Request;
 use crate::paths::Environment;
 use crate::status::{ClaimStatus, Counters, HolderStatus, InventoryEntry, PluginStatus, Status};
+use crate::text::{Cell, Palette, Tone, clean, count, moment, relative, span, table, wrap};
 
 pub(super) fn status(args: &StatusArgs, environment: &Environment) -> Ending {
     let mut agent = args.control.connect(environment)?;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::text::Palette;
 use super::{explain, plugin, status};
 use crate::plugin::{Description, Manifest, OptionKind, OptionSpec, Permissions};
 use crate::status::{
     AgentStatus, ClaimStatus, ConflictStatus, Counters, CoverageStatus, EvidencePair, HolderStatus,
     InterfaceStatus, NextStep, Opinion, PluginStatus, Status,
 };
+use crate::text::Palette;
 
 fn golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/golden").join(name);
@@ -82,6 +82,9 @@ fn buero() -> AgentStatus {
     }
 }
 
+/// What the default policy says where nobody else is known.
+const ALONE: &str = "No other host is known to use the license of xsvr beyond its seats.";
+
 /// A host that is alone, with a plugin that is well.
 fn quiet() -> Status {
     let eth0 = InterfaceStatus {
@@ -97,12 +100,12 @@ fn quiet() -> Status {
         state: "clear".to_owned(),
         state_since: at("12:00:01"),
         verdict: "allow".to_owned(),
-        reason: "No other holder is known.".to_owned(),
+        reason: ALONE.to_owned(),
         verdict_since: at("12:00:01"),
         opinions: vec![Opinion {
             plugin: "policy".to_owned(),
             verdict: "allow".to_owned(),
-            reason: "No other holder is known.".to_owned(),
+            reason: ALONE.to_owned(),
             counted: true,
         }],
         seats: 1,
@@ -117,7 +120,7 @@ fn quiet() -> Status {
             interfaces: vec![eth0],
             ..CoverageStatus::default()
         },
-        next: vec![NextStep { at: at("15:09:10"), what: "announce this claim again".to_owned() }],
+        next: vec![NextStep { at: at("15:09:10"), what: "this host announces itself".to_owned() }],
         ..ClaimStatus::default()
     };
     Status {
@@ -165,7 +168,11 @@ fn duplicate() -> Status {
     let claim = &mut status.claims[0];
     claim.state = "duplicate".to_owned();
     claim.state_since = at("14:52:34");
-    claim.reason = "This host holds the license longer than alpha (192.0.2.7, eth0) and keeps it.".to_owned();
+    claim.reason = "The license of xsvr has one seat, and 2 hosts use it, this one (since 2026-11-20T09:00:00Z) and \
+                    \"alpha\" at 192.0.2.7 on eth0 (since 2026-11-23T14:51:00Z); proved twice. Mode seniority: this \
+                    host is within the seats and goes on, later ones are denied. Stop xsvr on the hosts beyond the \
+                    seats, or get a license for each."
+        .to_owned();
     claim.opinions[0].reason = claim.reason.clone();
     claim.verdict_since = at("14:52:34");
     claim.heard = 2;
@@ -184,7 +191,7 @@ fn duplicate() -> Status {
         evidence: "77e1".repeat(8),
         pairs: vec![pair(1, "14:51:02", "14:51:03"), pair(2, "14:52:33", "14:52:34")],
     });
-    claim.next.push(NextStep { at: at("15:05:05"), what: "ask all holders again".to_owned() });
+    claim.next.push(NextStep { at: at("15:05:05"), what: "all holders heard are asked again".to_owned() });
     status
 }
 
@@ -203,17 +210,26 @@ fn a_confirmed_copy() {
 #[test]
 fn a_cloned_machine_that_denies_and_a_stalled_policy() {
     let mut status = duplicate();
-    status.agent.health.push("The loop was late by 7 s at 15:03:10 and asks afresh.".to_owned());
+    let unsent = "eth1: nothing can be sent: Network is unreachable (os error 101)";
+    status.agent.health.push(unsent.to_owned());
     let plugin = &mut status.plugins[0];
     plugin.health = "stalled".to_owned();
-    plugin.why = "on_events has been running for 61 s".to_owned();
+    plugin.why = "in its on_events since 61.0 s".to_owned();
     plugin.lost = 12;
     let claim = &mut status.claims[0];
     claim.verdict = "deny".to_owned();
     claim.verdict_pending = true;
+    // A stalled policy is dead, and on_policy_failure = "deny".
     claim.reason =
-        "Another run of this installation answers: this machine or its state was cloned.".to_owned();
+        "a required policy plugin failed to answer, and on_policy_failure = \"deny\"; see the plugins in \
+                    the status"
+            .to_owned();
     claim.opinions[0].verdict = "warn".to_owned();
+    claim.opinions[0].reason = "The installation on this host was copied: 2 runs with one key use the license of \
+                                xsvr, this one (since 2026-11-20T09:00:00Z) and \"alpha\" at 192.0.2.7 on eth0 (since \
+                                2026-11-23T14:51:00Z); proved twice. Mode observe: nothing is stopped. On the copy, \
+                                remove the state directory of serialnumberd and give it a license of its own."
+        .to_owned();
     claim.conflict.as_mut().unwrap().class = "clone".to_owned();
     claim.holders[1].installation = this_host().installation;
     golden("explain-clone.txt", &page(&status));
@@ -227,12 +243,16 @@ fn a_silent_holder() {
     claim.state = "suspected".to_owned();
     claim.conflict = None;
     claim.proved = 1;
-    claim.reason = String::new();
+    claim.reason = "more holders than seats were heard, but they are not proved".to_owned();
     claim.opinions.clear();
     let alpha = &mut claim.holders[1];
     (alpha.proved, alpha.silent, alpha.last_proved, alpha.over) = (false, true, None, false);
     claim.coverage.state = "one-way".to_owned();
-    claim.coverage.why = "alpha (192.0.2.7) is heard and left a whole round unanswered".to_owned();
+    claim.coverage.why = "eth0: somebody is heard who leaves every question unanswered".to_owned();
+    let eth0 = &mut claim.coverage.interfaces[0];
+    eth0.state = "one-way".to_owned();
+    eth0.why = "somebody is heard who leaves every question unanswered".to_owned();
+    status.plugins.clear();
     golden("explain-suspected.txt", &page(&status));
 }
 
@@ -243,6 +263,11 @@ fn a_split_brain() {
     claim.group = "web".to_owned();
     claim.standbys = 1;
     claim.conflict.as_mut().unwrap().class = "split-brain".to_owned();
+    claim.reason = "2 members of one fail-over group serve xsvr at once, this one (since 2026-11-20T09:00:00Z) and \
+                    \"alpha\" at 192.0.2.7 on eth0 (since 2026-11-23T14:51:00Z); proved twice. Mode seniority: this \
+                    host is within the seats and goes on, later ones are denied. Make all of them but one a standby."
+        .to_owned();
+    claim.opinions[0].reason = claim.reason.clone();
     golden("explain-split-brain.txt", &page(&status));
 }
 

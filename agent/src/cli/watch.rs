@@ -6,6 +6,7 @@ use super::args::WatchArgs;
 use super::output::{Ending, standard};
 use crate::control::EventView;
 use crate::paths::Environment;
+use crate::text::clean;
 
 pub(super) fn watch(args: &WatchArgs, environment: &Environment) -> Ending {
     let mut events = args.control.connect(environment)?.watch()?;
@@ -19,7 +20,8 @@ pub(super) fn watch(args: &WatchArgs, environment: &Environment) -> Ending {
             let mut view: EventView = serde_json::from_value(event)
                 .map_err(|e| format!("an event of the agent is not understood: {e}"))?;
             shorten(&mut view, &mut last);
-            writeln!(out, "{view}")?;
+            // A plugin's reason and a stranger's name: one event, one line, and nothing that a terminal obeys.
+            writeln!(out, "{}", clean(&view.to_string()))?;
         }
         out.flush()?;
     }

@@ -10,8 +10,9 @@ use crate::paths::{self, Environment, Profile};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
-/// An agent that waits longer for its plugins is killed by systemd first (`TimeoutStopSec`, 90 s).
-const LONGEST_STOP: Duration = Duration::from_secs(60);
+/// The longest `stop_timeout`: an agent that waits longer for its plugins is killed by systemd first
+/// (`TimeoutStopSec`, 90 s).
+pub const LONGEST_STOP: Duration = Duration::from_secs(60);
 /// `IFNAMSIZ` of linux/if.h, less its NUL.
 const LONGEST_INTERFACE: usize = 15;
 /// The engine's table of holders has as many places.
@@ -64,7 +65,7 @@ pub(super) fn read(mut section: Section<'_, '_>, profile: Profile, environment: 
     let s = &mut section;
     s.set("interval", &mut agent.interval, whole_seconds);
     s.set("confirm_after", &mut agent.confirm_after, duration(SECOND..=HOUR));
-    let legacy = [("off", Legacy::Off), ("listen", Legacy::Listen), ("answer", Legacy::Answer)];
+    let legacy = [Legacy::Off, Legacy::Listen, Legacy::Answer].map(|l| (l.as_str(), l));
     s.set("legacy", &mut agent.legacy, word(&legacy));
     s.set("observe", &mut agent.observe, boolean);
     let document = s.document;

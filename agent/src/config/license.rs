@@ -1,6 +1,7 @@
 //! `[[license]]`: what is licensed on this host.
 
 use serialnumberd_core::Product;
+use serialnumberd_core::limits::CLAIMS;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
@@ -11,8 +12,6 @@ use super::{LicenseConfig, SerialText};
 
 /// Longest name of a fail-over group; the wire carries a digest of it, so this only keeps status readable.
 const LONGEST_GROUP: usize = 64;
-/// Claims of one host: each has its tables, and a key that takes 30 ms and 19 MiB to derive at the start.
-const MOST: usize = 64;
 
 /// Reads all `[[license]]` entries.
 pub(super) fn read_all(document: &Document<'_>, entries: Vec<(DeTable<'_>, usize)>) -> Vec<LicenseConfig> {
@@ -31,8 +30,8 @@ pub(super) fn read_all(document: &Document<'_>, entries: Vec<(DeTable<'_>, usize
             );
             continue;
         }
-        if licenses.len() == MOST {
-            document.error(start, format!("at most {MOST} [[license]] entries"));
+        if licenses.len() == CLAIMS {
+            document.error(start, format!("at most {CLAIMS} [[license]] entries"));
             break;
         }
         licenses.push((license, start));

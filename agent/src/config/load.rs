@@ -1,6 +1,5 @@
 //! From a file, or from the command line alone, to a [`Config`].
 
-use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -10,7 +9,9 @@ use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
 use super::document::{Document, Section};
-use super::{AgentConfig, Config, ConfigError, LicenseConfig, Problem, SerialText, agent, license, plugin};
+use super::{
+    AgentConfig, Config, ConfigError, LicenseConfig, Problem, SerialText, agent, license, plugin, regular,
+};
 use crate::paths::{Environment, Profile};
 
 /// A longer file is no configuration: 64 licenses and 32 plugins take a tenth of it.
@@ -25,8 +26,9 @@ impl Config {
         let fail = |text| ConfigError::from(Problem::of_file(Some(path), text));
         let cannot =
             |e| fail(format!("cannot read the configuration: {e}; `serialnumberd config init` prints one"));
-        let file = File::open(path).map_err(cannot)?;
-        let meta = file.metadata().map_err(cannot)?;
+        let Some((file, meta)) = regular::open(path).map_err(cannot)? else {
+            return Err(fail("the configuration is no regular file".to_owned()));
+        };
         let room = usize::try_from(meta.len().min(MAX_FILE)).unwrap_or(0) + 1;
         // Wiped, and with room from the start: the serials may stand in it.
         let mut bytes = Zeroizing::new(Vec::with_capacity(room));

@@ -9,6 +9,7 @@ mod license;
 mod load;
 mod plugin;
 mod problem;
+mod regular;
 mod reload;
 mod serial;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use serialnumberd_core::Product;
 
+pub use agent::LONGEST_STOP;
 pub use problem::{ConfigError, Problem};
 pub use serial::SerialText;
 pub use serialnumberd_core::Legacy;

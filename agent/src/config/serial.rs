@@ -2,13 +2,14 @@
 //! strangers cannot read it.
 
 use std::fmt;
-use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serialnumberd_core::Serial;
 use zeroize::Zeroizing;
+
+use super::regular;
 
 /// No serial file is longer: a serial has some dozen characters, and a wrong path may name a disk.
 const MAX_FILE: u64 = 4096;
@@ -37,11 +38,9 @@ impl SerialText {
         let fail = |e: std::io::Error| {
             format!("cannot read the serial file {shown}: {e}; write the serial into it, with mode 0600")
         };
-        let file = File::open(path).map_err(fail)?;
-        let meta = file.metadata().map_err(fail)?;
-        if !meta.is_file() {
+        let Some((file, meta)) = regular::open(path).map_err(fail)? else {
             return Err(format!("the serial file {shown} is no regular file"));
-        }
+        };
         if meta.permissions().mode() & 0o004 != 0 {
             return Err(format!("others can read the serial file {shown}; run: chmod o= {shown}"));
         }

@@ -82,7 +82,7 @@ fn the_template_means_the_defaults() {
     let here = |text: &str| text.replace("/etc/serialnumberd/xsvr.serial", serial.to_str().unwrap());
     let config = parse(&here(TEMPLATE)).unwrap();
     assert_eq!(config.agent, AgentConfig::defaults(Profile::System, &Environment::default()).unwrap());
-    // What stands behind "# key =" are those defaults too, but for the two that have none.
+    // What stands behind "# key =" are those defaults too, but for the one that has none.
     let commented: String = TEMPLATE
         .lines()
         .map(|line| match line.strip_prefix("# ") {

@@ -7,11 +7,23 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serialnumberd_core::Mono;
 
 use super::protocol::{Line, MAX_ANSWER_LINE, Request, answer_line, hello_line, request_line};
+use crate::clock;
 
 /// How long an agent may take for an answer that waits for nothing; its loop turns in milliseconds.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often an agent that is not there yet is looked for: soon enough for whoever starts after it.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// No agent answers anywhere.
+struct Nobody {
+    sentence: String,
+    /// One that starts by now would be found by trying again.
+    may_come: bool,
+}
 
 /// A connection to an agent.
 #[derive(Debug)]
@@ -27,17 +39,45 @@ impl Client {
     /// # Errors
     /// A sentence that names every place tried, and what to do.
     pub fn connect(places: &[PathBuf]) -> Result<Client, String> {
+        Client::attempt(places)?.map_err(|nobody| nobody.sentence)
+    }
+
+    /// Connects like [`Client::connect`], but gives an agent that is still starting up to `wait`; with the client
+    /// comes what is left of that.
+    ///
+    /// # Errors
+    /// As [`Client::connect`]; at once if waiting does not help, as where somebody may not use the agent.
+    pub fn connect_within(places: &[PathBuf], wait: Duration) -> Result<(Client, Duration), String> {
+        let until = Mono(clock::boottime_ns()).after(wait);
+        let mut left = wait;
+        loop {
+            match Client::attempt(places)? {
+                Ok(client) => return Ok((client, left)),
+                Err(nobody) if left.is_zero() || !nobody.may_come => return Err(nobody.sentence),
+                Err(_) => std::thread::sleep(left.min(RETRY)),
+            }
+            left = until.since(Mono(clock::boottime_ns()));
+        }
+    }
+
+    /// One look at all places.  Where an agent answers and refuses, its sentence is the outer error.
+    fn attempt(places: &[PathBuf]) -> Result<Result<Client, Nobody>, String> {
         let mut tried = Vec::new();
+        let mut may_come = true;
         for path in places {
             match UnixStream::connect(path) {
-                Ok(stream) => return Client::open(stream, path),
-                Err(e) => tried.push(format!("{} ({})", path.display(), miss(&e))),
+                Ok(stream) => return Client::open(stream, path).map(Ok),
+                Err(e) => {
+                    may_come &= matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
+                    tried.push(format!("{} ({})", path.display(), miss(&e)));
+                }
             }
         }
-        Err(format!(
+        let sentence = format!(
             "no agent answers at {}; start one with `serialnumberd run`, or name its socket with --control",
             tried.join(" or ")
-        ))
+        );
+        Ok(Err(Nobody { sentence, may_come }))
     }
 
     fn open(stream: UnixStream, path: &Path) -> Result<Client, String> {

@@ -7,6 +7,7 @@ use serialnumberd_core::{Event, HolderView, Mono, Now};
 
 use crate::record::{Body, Record, Verdict};
 use crate::status::{HolderStatus, InterfaceNames, rfc3339};
+use crate::text::count;
 
 /// An event.  Which fields are there depends on its kind; those that are not are left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -181,8 +182,8 @@ impl fmt::Display for EventView {
                 known(&self.stage).to_uppercase(),
                 self.conflict.unwrap_or(0),
                 known(&self.class),
-                count(self.holders.len(), "instance"),
-                count(usize::from(self.seats.unwrap_or(0)), "seat"),
+                count(self.holders.len() as u64, "instance"),
+                count(u64::from(self.seats.unwrap_or(0)), "seat"),
                 list(&self.holders)
             ),
             "resolved" => {
@@ -216,10 +217,6 @@ impl EventView {
 /// `12:04:31.250` of an RFC 3339 time; the time itself if it is none.
 fn time_of_day(time: &str) -> &str {
     time.split_once('T').map_or(time, |(_, clock)| clock.trim_end_matches('Z'))
-}
-
-fn count(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Holders in a few words each.

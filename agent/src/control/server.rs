@@ -75,7 +75,7 @@ impl Server {
     /// # Errors
     /// A sentence, if an agent answers there already or the socket cannot be made.
     pub fn bind(path: &Path, access: Access, registry: &Registry, first: Token) -> Result<Server, String> {
-        let (listener, file) = SocketFile::listen(path, access.socket_group())?;
+        let (listener, file) = SocketFile::listen(path, access.door())?;
         let fail = |e: io::Error| format!("cannot poll the control socket {}: {e}", path.display());
         let mut listener = UnixListener::from_std(listener);
         let registry = registry.try_clone().map_err(fail)?;
@@ -103,8 +103,14 @@ impl Server {
     }
 
     /// Takes a changed configuration over.  Who is connected stays.
-    pub fn set_access(&mut self, access: Access) {
+    ///
+    /// # Errors
+    /// A sentence, if the socket's file does not let through whom `access` names.  Who gets to it is judged by
+    /// `access` all the same.
+    pub fn set_access(&mut self, access: Access) -> Result<(), String> {
+        let changed = self.access.door() != access.door();
         self.access = access;
+        if changed { self.file.set_door(self.access.door()) } else { Ok(()) }
     }
 
     /// Tells the server of an event from the poll; `gone` is that the other side takes nothing more.  Answers whether
@@ -229,7 +235,10 @@ impl Server {
             Ok(slot) => slot,
             Err(sentence) => {
                 self.counters.refused += 1;
-                log::info!("control socket: {sentence}");
+                // Whoever may connect may do so for ever: the log grows by the logarithm of that only.
+                if self.counters.refused.is_power_of_two() {
+                    log::info!("control socket: {sentence} (refusal {})", self.counters.refused);
+                }
                 // It may be gone by now, and then needs no reason.
                 let _ = Connection::say_goodbye(stream, &farewell_line(&sentence));
                 return;

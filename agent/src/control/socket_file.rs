@@ -10,8 +10,12 @@ use std::process;
 
 use nix::unistd::{Gid, Uid, chown};
 
+use super::access::Door;
+
 /// Owner and group may connect; who of them is served is [`super::Access`]'s matter.
 const MODE: u32 = 0o660;
+/// Everybody may connect, and is served or told why not.
+const OPEN_MODE: u32 = 0o666;
 /// `sun_path` of sys/un.h has 108 bytes, the last of them NUL.
 const LONGEST_PATH: usize = 107;
 /// Temporary names that are tried: several agents of one process may be in one directory.
@@ -32,7 +36,7 @@ impl SocketFile {
     ///
     /// # Errors
     /// A sentence, if an agent answers at `path` already or the socket cannot be made there.
-    pub(super) fn listen(path: &Path, group: Option<u32>) -> Result<(UnixListener, SocketFile), String> {
+    pub(super) fn listen(path: &Path, door: Door) -> Result<(UnixListener, SocketFile), String> {
         let shown = path.display();
         let fail = |e: &dyn std::fmt::Display| format!("cannot make the control socket {shown}: {e}");
         let length = path.as_os_str().len();
@@ -44,7 +48,7 @@ impl SocketFile {
         make_directory(path)?;
         refuse_occupied(path)?;
         let (listener, temporary) = bind_temporary(path).map_err(|e| fail(&e))?;
-        let prepared = prepare(&temporary, group).and_then(|identity| {
+        let prepared = prepare(&temporary, door).and_then(|identity| {
             listener.set_nonblocking(true)?;
             Ok(identity)
         });
@@ -76,16 +80,38 @@ impl SocketFile {
         published
     }
 
+    /// Lets others through than before.
+    ///
+    /// # Errors
+    /// A sentence, if the file cannot be given its mode or its group, or is not this agent's any more.
+    pub(super) fn set_door(&self, door: Door) -> Result<(), String> {
+        let (path, shown) = (self.place(), self.path.display());
+        if !self.is_mine() {
+            return Err(format!("the control socket {shown} was removed or replaced: restart the agent"));
+        }
+        give_to_group(path, door)?;
+        set_mode(path, door).map_err(|e| format!("cannot set the mode of the control socket {shown}: {e}"))
+    }
+
     /// Removes it, if it is still this agent's.
     pub(super) fn remove(&mut self) {
         if std::mem::replace(&mut self.is_removed, true) {
             return;
         }
-        let path = self.temporary.as_ref().unwrap_or(&self.path);
-        let still_mine = fs::symlink_metadata(path).is_ok_and(|m| (m.dev(), m.ino()) == self.identity);
-        if still_mine && let Err(e) = fs::remove_file(path) {
+        let path = self.place();
+        if self.is_mine()
+            && let Err(e) = fs::remove_file(path)
+        {
             log::warn!("cannot remove the control socket {}: {e}", path.display());
         }
+    }
+
+    fn place(&self) -> &Path {
+        self.temporary.as_ref().unwrap_or(&self.path)
+    }
+
+    fn is_mine(&self) -> bool {
+        fs::symlink_metadata(self.place()).is_ok_and(|m| (m.dev(), m.ino()) == self.identity)
     }
 }
 
@@ -152,18 +178,32 @@ fn bind_temporary(path: &Path) -> std::io::Result<(UnixListener, PathBuf)> {
 }
 
 /// Gives the file its mode and group; answers device and inode, which a rename keeps.
-fn prepare(temporary: &Path, group: Option<u32>) -> std::io::Result<(u64, u64)> {
-    fs::set_permissions(temporary, Permissions::from_mode(MODE))?;
-    if let Some(gid) = group
-        && let Err(e) = chown(temporary, None, Some(Gid::from_raw(gid)))
-    {
-        log::warn!(
-            "cannot give the control socket to group {gid} of control_gids: {e}; \
-             its members get through only if the agent's user is one of them"
-        );
+fn prepare(temporary: &Path, door: Door) -> std::io::Result<(u64, u64)> {
+    set_mode(temporary, door)?;
+    if let Err(sentence) = give_to_group(temporary, door) {
+        log::warn!("{sentence}");
     }
     let meta = fs::symlink_metadata(temporary)?;
     Ok((meta.dev(), meta.ino()))
+}
+
+fn set_mode(path: &Path, door: Door) -> std::io::Result<()> {
+    let mode = if door == Door::Everybody { OPEN_MODE } else { MODE };
+    fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+/// The group matters where only one is let through; else it is the agent's own, whatever it was before.
+fn give_to_group(path: &Path, door: Door) -> Result<(), String> {
+    let group = match door {
+        Door::Group(gid) => Gid::from_raw(gid),
+        Door::Own | Door::Everybody => Gid::effective(),
+    };
+    chown(path, None, Some(group)).map_err(|e| {
+        format!(
+            "cannot give the control socket to group {group}: {e}; its members get through only if the agent's \
+             user is one of them (SupplementaryGroups= in its unit)"
+        )
+    })
 }
 
 #[cfg(test)]
@@ -173,7 +213,7 @@ mod tests {
     use super::*;
 
     fn listen(path: &Path) -> (UnixListener, SocketFile) {
-        SocketFile::listen(path, None).unwrap()
+        SocketFile::listen(path, Door::Own).unwrap()
     }
 
     #[test]
@@ -192,6 +232,27 @@ mod tests {
     }
 
     #[test]
+    fn its_mode_follows_who_is_let_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        let (_listener, mut file) = SocketFile::listen(&path, Door::Everybody).unwrap();
+        file.publish().unwrap();
+        let mode = || fs::metadata(&path).unwrap().mode() & 0o7777;
+        assert_eq!(mode(), 0o666);
+        for (door, expected) in
+            [(Door::Own, 0o660), (Door::Everybody, 0o666), (Door::Group(Gid::effective().as_raw()), 0o660)]
+        {
+            assert_eq!(file.set_door(door), Ok(()));
+            assert_eq!(mode(), expected, "{door:?}");
+        }
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "another's").unwrap();
+        let before = mode();
+        assert!(file.set_door(Door::Everybody).unwrap_err().contains("removed or replaced"));
+        assert_eq!(mode(), before);
+    }
+
+    #[test]
     fn an_unpublished_one_leaves_nothing_behind() {
         let dir = tempfile::tempdir().unwrap();
         drop(listen(&dir.path().join("control.sock")));
@@ -206,7 +267,7 @@ mod tests {
         let (_l2, mut second) = listen(&path);
         first.publish().unwrap();
         assert!(second.publish().unwrap_err().contains("an agent answers at"));
-        assert!(SocketFile::listen(&path, None).unwrap_err().contains("an agent answers at"));
+        assert!(SocketFile::listen(&path, Door::Own).unwrap_err().contains("an agent answers at"));
         drop(second);
         UnixStream::connect(&path).unwrap();
     }
@@ -229,11 +290,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("control.sock");
         fs::write(&path, "precious").unwrap();
-        assert!(SocketFile::listen(&path, None).unwrap_err().contains("is no socket"));
+        assert!(SocketFile::listen(&path, Door::Own).unwrap_err().contains("is no socket"));
         assert_eq!(fs::read(&path).unwrap(), b"precious");
-        let below = SocketFile::listen(&path.join("x/control.sock"), None).unwrap_err();
+        let below = SocketFile::listen(&path.join("x/control.sock"), Door::Own).unwrap_err();
         assert!(below.contains("cannot make the directory"), "{below}");
         let long = dir.path().join("x".repeat(108));
-        assert!(SocketFile::listen(&long, None).unwrap_err().contains("set a shorter `control`"));
+        assert!(SocketFile::listen(&long, Door::Own).unwrap_err().contains("set a shorter `control`"));
     }
 }

@@ -121,7 +121,7 @@ fn answer(server: &mut Server, incoming: &Incoming) -> bool {
 fn obey(server: &mut Server, order: Order) {
     match order {
         Order::Tell(event) => server.tell(&event),
-        Order::Access(access) => server.set_access(access),
+        Order::Access(access) => server.set_access(access).unwrap(),
         Order::Counters(tx) => tx.send(server.counters()).unwrap(),
     }
 }

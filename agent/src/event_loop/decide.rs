@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serialnumberd_core::{ClaimId, Event, State};
 
 use super::Agent;
-use crate::clock;
 use crate::control::EventView;
 use crate::plugin::{self, Action};
 use crate::record::{Body, Record};
@@ -91,7 +90,7 @@ impl Agent {
         let record = Arc::new(Record {
             seq: self.seq,
             mono_ns: self.now.boot.0,
-            real_ns: clock::wall_ns(),
+            real_ns: self.now.wall_ms.saturating_mul(1_000_000),
             caused_by_self: matches!(body, Body::Tick),
             decide_until_ns: asks.map(|_| until.0),
             body,

@@ -14,8 +14,7 @@ impl Agent {
     pub(super) fn look_at_links(&mut self) {
         self.look_at = None;
         let agent = &self.setup.config.agent;
-        let patterns: Vec<String> = agent.interfaces.iter().map(|g| g.as_str().to_owned()).collect();
-        let links = match interfaces::enumerate(&patterns, agent.address) {
+        let links = match interfaces::enumerate(&agent.interfaces, agent.address) {
             Ok(links) => links,
             Err(e) => {
                 // The kernel will not tell of that change again.
@@ -48,7 +47,7 @@ impl Agent {
         let before = std::mem::replace(&mut self.unjoined, unjoined);
         for (index, why) in &self.unjoined {
             if before.get(index) != Some(why) {
-                log::warn!("{}: {why}", Agent::interface_name(&self.links, *index).unwrap_or_default());
+                log::warn!("{}: {why}", self.interface_text(*index));
             }
         }
         // Those of before, too: they may be joined by now.  The engine knows only interfaces that it was told of.

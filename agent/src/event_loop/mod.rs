@@ -79,6 +79,8 @@ pub struct Agent {
     /// Datagrams taken in by the last turn.
     taken: usize,
     monitor: Monitor,
+    /// The kernel may have more to tell of interfaces: readiness is told once.
+    changes_wait: bool,
     /// `None` where the kernel does not let us listen.
     generation: Option<Generation>,
     generation_changed: bool,
@@ -260,11 +262,21 @@ impl Agent {
     fn interface_name(links: &[Link], index: u32) -> Option<String> {
         links.iter().find(|l| l.interface.index == index).map(|l| l.interface.name.clone())
     }
+
+    /// An interface for people, also one that has gone; empty for index 0, which is none.
+    fn interface_text(&self, index: u32) -> String {
+        status::interface(index, &|index| Agent::interface_name(&self.links, index)).unwrap_or_default()
+    }
 }
 
 /// The operating system's randomness.  Without it no nonce is new, so nothing may be sent: better to end.
 fn os_entropy(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the operating system gives randomness");
+}
+
+/// This host's name; empty if it has none that is text.
+fn host_name() -> String {
+    nix::unistd::gethostname().ok().and_then(|h| h.into_string().ok()).unwrap_or_default()
 }
 
 fn host_info() -> HostInfo {

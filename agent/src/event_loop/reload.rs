@@ -88,9 +88,8 @@ impl Agent {
         let old = std::mem::replace(&mut self.setup.config, config);
         let agent = &self.setup.config.agent;
         self.engine.configure(self.now, settings(agent));
-        if let Some(control) = &mut self.control {
-            control.set_access(Access::new(&agent.control_uids, &agent.control_gids));
-        }
+        let access = Access::new(&agent.control_uids, &agent.control_gids);
+        let unreachable = self.control.as_mut().and_then(|control| control.set_access(access).err());
         if old.agent.peers != agent.peers {
             // Who is new among them would else hear nothing for an interval.
             self.engine.burst(self.now, &mut os_entropy, None);
@@ -114,7 +113,8 @@ impl Agent {
         if self.setup.config.plugins != old.plugins {
             self.ask_anew();
         }
-        let warnings: Vec<String> = self.setup.config.warnings.iter().map(ToString::to_string).collect();
+        let unwise = self.setup.config.warnings.iter().map(ToString::to_string);
+        let warnings: Vec<String> = unwise.chain(unreachable).collect();
         warnings.iter().for_each(|w| log::warn!("{w}"));
         log::info!("the configuration was reloaded");
         if let Some(asker) = asker {

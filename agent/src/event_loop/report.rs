@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use serialnumberd_core::{ClaimView, ConflictView, EvidencePair, Mono, Stage, crypto};
 
-use super::Agent;
+use super::{Agent, host_name};
 use crate::counters::Counters;
 use crate::status::{
     self, AgentStatus, ClaimStatus, ConflictStatus, CoverageStatus, HolderStatus, InterfaceStatus,
     InventoryEntry, NextStep, Opinion, PluginStatus, Status, rfc3339, wall_time,
 };
-use serialnumberd_core::Legacy;
 
 impl Agent {
     pub(super) fn report(&mut self) -> Status {
@@ -34,19 +33,14 @@ impl Agent {
             installation: self.engine.installation().to_string(),
             boot: self.engine.instance().boot.to_string(),
             runs: self.state.runs(),
-            host: nix::unistd::gethostname().ok().and_then(|h| h.into_string().ok()).unwrap_or_default(),
+            host: host_name(),
             pid: std::process::id(),
             now: rfc3339(self.now.wall_ms),
             uptime_s: self.now.boot.since(self.started.boot).as_secs(),
             port: self.sockets.port(),
             state_dir: self.state.path().display().to_string(),
             observe: config.observe,
-            legacy: match config.legacy {
-                Legacy::Off => "off",
-                Legacy::Listen => "listen",
-                Legacy::Answer => "answer",
-            }
-            .to_owned(),
+            legacy: config.legacy.to_string(),
             health: self
                 .broken
                 .iter()
@@ -57,7 +51,7 @@ impl Agent {
     }
 
     fn broken_text(&self, index: u32, why: &str) -> String {
-        format!("{}: {why}", Agent::interface_name(&self.links, index).unwrap_or_else(|| index.to_string()))
+        format!("{}: {why}", self.interface_text(index))
     }
 
     fn report_claim(&self, view: &ClaimView) -> ClaimStatus {
@@ -147,7 +141,7 @@ impl Agent {
             asked: wall_time(&self.now, pair.asked_at),
             answered: rfc3339(pair.answered_ms),
             address: pair.from.to_string(),
-            interface: Agent::interface_name(&self.links, pair.interface).unwrap_or_default(),
+            interface: self.interface_text(pair.interface),
             round,
         }
     }

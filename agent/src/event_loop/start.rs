@@ -10,7 +10,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use serialnumberd_core::{ClaimKeys, Engine, Identity, License, Serial, Settings, wire::HostName};
 
-use super::{Agent, Held, Setup, Wake, host_info, os_entropy};
+use super::{Agent, Held, Setup, Wake, host_info, host_name, os_entropy};
 use crate::clock;
 use crate::config::{AgentConfig, Config, LicenseConfig};
 use crate::control::{Access, server::Server};
@@ -69,6 +69,7 @@ impl Agent {
             waiting: [true, true],
             taken: 0,
             monitor,
+            changes_wait: false,
             generation,
             generation_changed: false,
             links: Vec::new(),
@@ -95,7 +96,7 @@ impl Agent {
             started: now,
             setup,
         };
-        agent.engine.turn(agent.now, &mut os_entropy);
+        agent.look_to_itself();
         agent.look_at_links();
         let licenses = agent.setup.config.licenses.clone();
         for (license, keys) in licenses.iter().zip(keys) {
@@ -152,9 +153,6 @@ impl Agent {
                 humantime::format_duration(agent.interval)
             );
         }
-        if self.setup.config.licenses.is_empty() {
-            log::warn!("no [[license]] is configured: this agent only listens");
-        }
     }
 }
 
@@ -200,7 +198,6 @@ pub(super) fn with_place(config: &Config, error: &PluginError) -> String {
 
 /// The engine's settings from the configuration.
 pub(super) fn settings(agent: &AgentConfig) -> Settings {
-    let host = nix::unistd::gethostname().ok().and_then(|h| h.into_string().ok()).unwrap_or_default();
     Settings {
         interval: agent.interval,
         confirm_after: agent.confirm_after,
@@ -209,7 +206,7 @@ pub(super) fn settings(agent: &AgentConfig) -> Settings {
         on_link_only: agent.on_link_only,
         expect_peers: agent.expect_peers,
         peers: agent.peers.clone(),
-        host: if agent.announce_host { HostName::new(&host) } else { HostName::default() },
+        host: if agent.announce_host { HostName::new(&host_name()) } else { HostName::default() },
     }
 }
 

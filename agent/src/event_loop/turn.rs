@@ -3,13 +3,13 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use serialnumberd_core::Mono;
+use serialnumberd_core::{Mishap, Mono, limits};
 
 use super::start::{GENERATION, NETLINK, V4, V6, WAKE};
 use super::{Agent, os_entropy};
 use crate::clock;
 use crate::generation::Generation;
-use crate::socket::{Family, SendError};
+use crate::socket::{Changes, Family, SendError};
 
 /// Datagrams taken in before the clock is read again: 32 full batches, some milliseconds.
 pub(super) const DATAGRAMS_PER_TURN: usize = 1024;
@@ -23,12 +23,12 @@ impl Agent {
             Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
             _ => {}
         }
-        let (mut changes, mut woken, mut generation) = (false, false, false);
+        let (mut woken, mut generation) = (false, false);
         for event in &self.ready {
             match event.token() {
                 V4 => self.waiting[0] = true,
                 V6 => self.waiting[1] = true,
-                NETLINK => changes = true,
+                NETLINK => self.changes_wait = true,
                 WAKE => woken = true,
                 GENERATION => generation = true,
                 token => {
@@ -39,7 +39,7 @@ impl Agent {
                 }
             }
         }
-        if changes {
+        if self.changes_wait {
             self.look_soon();
         }
         if woken {
@@ -59,6 +59,7 @@ impl Agent {
     /// Whether there is work that no readiness will tell of.
     pub(super) fn has_backlog(&self) -> bool {
         self.again
+            || self.changes_wait
             || self.waiting[0]
             || self.waiting[1]
             || self.control.as_ref().is_some_and(|c| c.has_backlog())
@@ -77,7 +78,7 @@ impl Agent {
         self.now = clock::now();
         self.counters.turns += 1;
         self.again = false;
-        self.engine.turn(self.now, &mut os_entropy);
+        self.look_to_itself();
         if std::mem::take(&mut self.generation_changed) {
             log::warn!(
                 "this virtual machine was copied or reverted: a new boot id is taken and all licenses are probed for"
@@ -93,6 +94,13 @@ impl Agent {
         self.settle_verdicts();
         self.answer_checks();
         self.flush_transmits();
+    }
+
+    /// Begins a turn: was this agent itself well since the last one?
+    pub(super) fn look_to_itself(&mut self) {
+        if let Some(mishap) = self.engine.turn(self.now, &mut os_entropy) {
+            log::warn!("{}: open questions are void and all licenses are probed for", told(mishap));
+        }
     }
 
     /// Takes in datagrams, IPv4 and IPv6 in turns, a batch each time and none after `max`.
@@ -140,21 +148,17 @@ impl Agent {
 
     /// Takes in what the kernel tells of interfaces; they are looked at once it has told all.
     fn look_soon(&mut self) {
-        loop {
-            let changes = match self.monitor.drain() {
-                Ok(changes) => changes,
-                Err(e) => {
-                    log::warn!("the kernel's changes to interfaces cannot be read: {e}");
-                    return;
-                }
-            };
-            self.routes_changed |= changes.routes;
-            if changes.any() && self.look_at.is_none() {
-                self.look_at = Some(Mono(clock::boottime_ns()).after(SETTLE));
+        let changes = match self.monitor.drain() {
+            Ok(changes) => changes,
+            Err(e) => {
+                log::warn!("the kernel's changes to interfaces cannot be read: {e}");
+                Changes::default()
             }
-            if !changes.more {
-                return;
-            }
+        };
+        self.changes_wait = changes.more;
+        self.routes_changed |= changes.routes;
+        if changes.any() && self.look_at.is_none() {
+            self.look_at = Some(Mono(clock::boottime_ns()).after(SETTLE));
         }
     }
 
@@ -198,5 +202,19 @@ impl Agent {
             self.broken.remove(&interface);
             self.tell_broken(interface);
         }
+    }
+}
+
+/// What befell the agent, for whoever wonders why it probes again.
+fn told(mishap: Mishap) -> String {
+    match mishap {
+        Mishap::Stalled => {
+            format!("this agent was kept from running for more than {} s", limits::STALL.as_secs())
+        }
+        Mishap::Resumed => "this machine slept; a new boot id is taken".to_owned(),
+        Mishap::ClockStepped => format!(
+            "the clock was set by more than {} s, or this machine is a resumed copy; a new boot id is taken",
+            limits::CLOCK_STEP_MS / 1000
+        ),
     }
 }

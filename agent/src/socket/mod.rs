@@ -31,6 +31,7 @@ pub use groups::GROUP;
 pub use interfaces::Link;
 pub use netlink::{Changes, Monitor};
 pub use occupant::Occupant;
+pub(crate) use sys::peer_groups;
 pub use transmit::{Route, SendError, SendReport};
 
 use endpoint::Endpoint;
@@ -68,7 +69,7 @@ pub struct Sockets {
 impl Sockets {
     /// Binds UDP `port` exclusively, for IPv4 and IPv6 on all addresses, or for one `address` alone.
     ///
-    /// A kernel without IPv6 (or without IPv4) is no error; [`Sockets::has`] tells.  Port 0 takes any
+    /// A kernel without IPv6 (or without IPv4) is no error; [`Sockets::sources`] tells.  Port 0 takes any
     /// free one; [`Sockets::port`] says which.
     ///
     /// # Errors
@@ -100,12 +101,6 @@ impl Sockets {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
-    }
-
-    /// Whether there is a socket of this family.
-    #[must_use]
-    pub fn has(&self, family: Family) -> bool {
-        self.of(family).is_some()
     }
 
     /// The descriptors to wait on for reading, and which is which.  They stay the same for the life of this.

@@ -1,7 +1,7 @@
-//! The system calls that no safe wrapper offers: `recvmmsg`, `sendmsg` and integer socket options.
+//! The system calls that no safe wrapper offers: `recvmmsg`, `sendmsg` and some socket options.
 //!
 //! It moves bytes and flags.  What they mean is read in `control.rs`, in safe code; nothing here decides.
-#![allow(unsafe_code, reason = "recvmmsg, sendmsg and two socket options have no safe wrapper that fits")]
+#![allow(unsafe_code, reason = "recvmmsg, sendmsg and three socket options have no safe wrapper that fits")]
 
 use std::io;
 use std::mem;
@@ -22,6 +22,9 @@ pub(super) const NAME: usize = mem::size_of::<libc::sockaddr_in6>();
 const SO_MEMINFO: c_int = 55;
 /// `SK_MEMINFO_VARS` of linux/sock_diag.h: how many counters `SO_MEMINFO` gives; the drops are the last.
 const MEMINFO_VARS: usize = 9;
+
+/// Groups that a process is expected to have at most; who has more costs a second call.
+const GROUPS: usize = 32;
 
 /// What one datagram and its circumstances are written to.  Aligned for the kernel's `cmsghdr`.
 #[repr(C, align(8))]
@@ -209,4 +212,31 @@ pub(super) fn drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
         return Err(io::Error::last_os_error());
     }
     Ok(counters[MEMINFO_VARS - 1])
+}
+
+/// The supplementary groups of the process at the other end of a connected Unix stream, as they were when it
+/// connected (`SO_PEERGROUPS`, Linux 4.13).  Its own group is in the peer credentials.
+pub(crate) fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<libc::gid_t>> {
+    let mut groups: Vec<libc::gid_t> = vec![0; GROUPS];
+    loop {
+        let mut len =
+            libc::socklen_t::try_from(mem::size_of_val(groups.as_slice())).map_err(io::Error::other)?;
+        // SAFETY: the pointer is to the vector's initialized elements and `len` is their size in bytes; the
+        // kernel writes no more than that.
+        let done = unsafe {
+            let room = groups.as_mut_ptr().cast();
+            libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERGROUPS, room, &raw mut len)
+        };
+        let error = io::Error::last_os_error();
+        let told = usize::try_from(len).map_err(io::Error::other)? / mem::size_of::<libc::gid_t>();
+        if done == 0 {
+            groups.truncate(told);
+            return Ok(groups);
+        }
+        // Too little room: the kernel says how much it takes, and that does not change any more.
+        if error.raw_os_error() != Some(libc::ERANGE) || told <= groups.len() {
+            return Err(error);
+        }
+        groups.resize(told, 0);
+    }
 }

@@ -1,11 +1,9 @@
 //! What the core says, in the words of the status document.
 
+use serialnumberd_core::limits::SINCE_MIN_MS;
 use serialnumberd_core::{HolderView, InterfaceCoverage, Now};
 
 use super::{HolderStatus, InterfaceStatus, rfc3339, wall_time};
-
-/// Before 2026 there was no serialnumberd: such a `since` means unknown.
-const EARLIEST_SINCE_MS: u64 = 1_767_225_600_000;
 
 /// How interface indexes are called; an index without a name prints as `#7`.
 pub type InterfaceNames<'a> = &'a dyn Fn(u32) -> Option<String>;
@@ -26,7 +24,7 @@ impl HolderStatus {
             seats: view.seats,
             interval_s: view.interval_s,
             runs: view.runs,
-            since: (view.since_ms >= EARLIEST_SINCE_MS).then(|| rfc3339(view.since_ms)),
+            since: (view.since_ms >= SINCE_MIN_MS).then(|| rfc3339(view.since_ms)),
             verified: view.verified,
             proved: view.proved,
             silent: view.silent,

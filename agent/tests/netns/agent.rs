@@ -164,7 +164,11 @@ impl Agent {
 
     /// Runs a client command against it.
     pub fn ask(&self, arguments: &[&str]) -> Output {
-        let mut client = Command::new(binary());
+        self.ask_by(Command::new(binary()), arguments)
+    }
+
+    /// The same by a client of another kind; `client` is the binary, or something that runs it.
+    pub fn ask_by(&self, mut client: Command, arguments: &[&str]) -> Output {
         client.args(arguments).arg("--control").arg(control(&self.dir));
         client.stdin(Stdio::null()).output().expect("the client runs")
     }

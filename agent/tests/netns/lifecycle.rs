@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use crate::agent::{Config, binary};
 use crate::clock::{ms, pass, s, throughout, within};
 use crate::lan::Lan;
+use crate::namespace::command;
 use crate::wire::{GOODBYE, Tap, field};
 
 /// A reload derives keys (30 ms each) and answers within this.
@@ -83,18 +84,47 @@ fn reload_is_a_transaction() {
 }
 
 #[test]
+fn an_agent_without_licenses_says_so_once() {
+    let lan = Lan::new(1);
+    let agent = lan.hosts[0].agent(&Config::new());
+    let log = agent.log();
+    assert_eq!(log.matches("[[license]]").count(), 1, "{log}");
+}
+
+#[test]
+fn a_sighup_while_the_agent_starts_is_not_lost() {
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    // Keys are derived for the better part of a second: time enough for a signal.
+    let many = (0..24).fold(Config::new(), |config, n| config.license(&format!("p{n}"), "SHARED", ""));
+    let agent = host.launch("agent", &many, command(binary()));
+    within(s(5), "it has its state directory", || agent.dir.join("state").exists().then_some(()));
+    assert!(!agent.dir.join("control.sock").exists(), "it still starts");
+    Config::xsvr().write(&agent.dir);
+    agent.signal(Signal::SIGHUP);
+    within(s(10), "it holds what the file says now", || {
+        let status = agent.try_status()?;
+        let claims = status.0["claims"].as_array().expect("claims");
+        (claims.len() == 1 && claims[0]["product"] == "xsvr").then_some(())
+    });
+}
+
+#[test]
 fn a_stopped_process_accuses_nobody_when_it_goes_on() {
     let lan = Lan::new(2);
     let a = lan.hosts[0].agent(&Config::xsvr());
     a.reaches("clear", s(4));
     a.signal(Signal::SIGSTOP);
-    // Past the 5 s after which its own loop counts as stalled.
-    pass(s(6));
+    // Past the 5 s after which its own loop counts as stalled: they begin with its next deadline, an interval
+    // and its jitter ahead.
+    pass(s(8));
     a.signal(Signal::SIGCONT);
     throughout(s(3), || match a.status().state("xsvr") {
         "probing" | "clear" => Ok(()),
         other => Err(format!("{other} after having been stopped")),
     });
+    let log = a.log();
+    assert_eq!(log.matches("this agent was kept from running").count(), 1, "told once:\n{log}");
     let b = lan.hosts[1].agent(&Config::xsvr());
     a.reaches("conflict", s(3));
     b.reaches("conflict", s(3));

@@ -16,6 +16,7 @@ mod namespace;
 mod status;
 mod wire;
 
+mod access;
 mod bad_input;
 mod classic;
 mod detection;

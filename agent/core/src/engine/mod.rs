@@ -269,12 +269,13 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
         }
     }
 
-    /// Begins a turn of the loop: before anything else is concluded, was this agent itself well?
-    pub fn turn(&mut self, now: Now, entropy: &mut dyn Entropy) {
+    /// Begins a turn of the loop: before anything else is concluded, was this agent itself well?  If not, it has
+    /// voided its questions and probes afresh; what befell it is told once, for the log.
+    pub fn turn(&mut self, now: Now, entropy: &mut dyn Entropy) -> Option<Mishap> {
         self.station.beat = now.boot;
-        if let Some((mishap, unheard)) = self.health.check(now).filter(|_| D::HEALTH_GATE) {
-            self.recover(now, entropy, mishap != Mishap::Stalled, unheard);
-        }
+        let (mishap, unheard) = self.health.check(now).filter(|_| D::HEALTH_GATE)?;
+        self.recover(now, entropy, mishap != Mishap::Stalled, unheard);
+        Some(mishap)
     }
 
     /// The machine is a copy of a snapshot by now, as its virtual machine generation id tells: this process

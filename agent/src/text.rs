@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 /// Text is wrapped here: readable in a window of 80 columns, and not a ribbon in a wider one.
-pub(super) const WIDTH: usize = 80;
+pub(crate) const WIDTH: usize = 80;
 
 /// A color of a terminal, by what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
+pub(crate) enum Tone {
     /// Nothing to say: the terminal's own.
     Plain,
     /// Headings.
@@ -24,13 +24,13 @@ pub(super) enum Tone {
 
 /// Whether to color, decided once by where the output goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Palette {
-    pub(super) colored: bool,
+pub(crate) struct Palette {
+    pub(crate) colored: bool,
 }
 
 impl Palette {
     /// `text` in the tone, if there are colors.
-    pub(super) fn paint(self, tone: Tone, text: &str) -> String {
+    pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
         let code = match tone {
             Tone::Plain => return text.to_owned(),
             Tone::Strong => "1",
@@ -44,17 +44,17 @@ impl Palette {
 }
 
 /// A stranger's text without what a terminal would obey.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// `1 seat`, `2 seats`.
-pub(super) fn count(n: u64, what: &str) -> String {
+pub(crate) fn count(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Paragraph `text`, wrapped; every line begins with `indent` blanks, the first one with `lead` instead.
-pub(super) fn wrap(lead: &str, indent: usize, text: &str) -> String {
+pub(crate) fn wrap(lead: &str, indent: usize, text: &str) -> String {
     let mut out = String::new();
     let mut line = lead.to_owned();
     let mut is_empty = true;
@@ -78,20 +78,20 @@ pub(super) fn wrap(lead: &str, indent: usize, text: &str) -> String {
 
 /// A cell of a table and its tone.
 #[derive(Clone, Debug)]
-pub(super) struct Cell(pub(super) String, pub(super) Tone);
+pub(crate) struct Cell(pub(super) String, pub(super) Tone);
 
 impl Cell {
-    pub(super) fn plain(text: impl Into<String>) -> Cell {
+    pub(crate) fn plain(text: impl Into<String>) -> Cell {
         Cell(clean(&text.into()), Tone::Plain)
     }
 
-    pub(super) fn of(tone: Tone, text: impl Into<String>) -> Cell {
+    pub(crate) fn of(tone: Tone, text: impl Into<String>) -> Cell {
         Cell(clean(&text.into()), tone)
     }
 }
 
 /// Rows in columns, two blanks apart; the last column is not padded.
-pub(super) fn table(palette: Palette, indent: usize, rows: &[Vec<Cell>]) -> String {
+pub(crate) fn table(palette: Palette, indent: usize, rows: &[Vec<Cell>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|cell| cell.0.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
@@ -116,7 +116,7 @@ pub(super) fn table(palette: Palette, indent: usize, rows: &[Vec<Cell>]) -> Stri
 }
 
 /// An RFC 3339 time as people read it: `2026-11-23 15:04:31 UTC`; the text itself if it is none.
-pub(super) fn moment(time: &str) -> String {
+pub(crate) fn moment(time: &str) -> String {
     match (time.split_once('T'), humantime::parse_rfc3339(time)) {
         (Some((day, clock)), Ok(_)) => format!("{day} {} UTC", clock.get(..8).unwrap_or(clock)),
         _ => clean(time),
@@ -124,7 +124,7 @@ pub(super) fn moment(time: &str) -> String {
 }
 
 /// `12 s ago`, `in 3 min`, `now`: a time as seen from `now`; empty if one of them is no time.
-pub(super) fn relative(time: &str, now: &str) -> String {
+pub(crate) fn relative(time: &str, now: &str) -> String {
     let (Ok(time), Ok(now)) = (humantime::parse_rfc3339(time), humantime::parse_rfc3339(now)) else {
         return String::new();
     };
@@ -136,7 +136,7 @@ pub(super) fn relative(time: &str, now: &str) -> String {
 }
 
 /// A duration in its two largest units.
-pub(super) fn span(duration: Duration) -> String {
+pub(crate) fn span(duration: Duration) -> String {
     let s = duration.as_secs();
     let (m, h, d) = (s / 60, s / 3600, s / 86400);
     let two = |a: u64, unit: &str, b: u64, small: &str| match b {
@@ -153,7 +153,7 @@ pub(super) fn span(duration: Duration) -> String {
 }
 
 /// `at` before `other`, where both are times; unreadable ones come last.
-pub(super) fn time_key(time: &str) -> (bool, Option<SystemTime>) {
+pub(crate) fn time_key(time: &str) -> (bool, Option<SystemTime>) {
     let read = humantime::parse_rfc3339(time).ok();
     (read.is_none(), read)
 }
