@@ -25,4 +25,5 @@ mod links;
 mod plugins;
 mod recognition;
 mod refusals;
+mod sockets;
 mod verdicts;
