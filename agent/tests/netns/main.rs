@@ -18,6 +18,7 @@ mod wire;
 
 mod bad_input;
 mod classic;
+mod configuration;
 mod detection;
 mod figures;
 mod lifecycle;
