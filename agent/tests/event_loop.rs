@@ -21,7 +21,7 @@ use serialnumberd::event_loop::{Agent, Dispatched, Setup};
 use serialnumberd::paths::{Environment, Profile};
 use serialnumberd::record::{Body, Record, Verdict};
 use serialnumberd::status::{ClaimStatus, Status};
-use serialnumberd_core::Mono;
+use serialnumberd_core::{Event, Mono, ResolvedCause};
 
 /// Only a broken test waits so long.
 const LONG: Duration = Duration::from_secs(20);
@@ -132,12 +132,20 @@ fn two_agents_in_a_foreign_loop_find_each_other_and_part() {
     assert_eq!(fds, agents.iter().map(Agent::fd).collect::<Vec<_>>(), "the descriptor is for life");
     let gone = agents.pop().expect("two");
     gone.shut_down();
-    let (began, last) = (now(), &mut agents);
+    let last = &mut agents;
     until("the goodbye resolves it", last, |a| {
         claim(&a[0].status(), "xsvr").is_some_and(|c| c.state == "clear" && c.verdict == "allow")
     });
-    assert!(now().since(began) < Duration::from_secs(1), "a goodbye needs no time");
-    let seqs: Vec<u64> = std::iter::from_fn(|| last[0].poll_record()).map(|r| r.seq).collect();
+    let records: Vec<_> = std::iter::from_fn(|| last[0].poll_record()).collect();
+    let resolved: Vec<_> = records
+        .iter()
+        .filter_map(|r| match r.body {
+            Body::Engine(Event::Resolved { cause, .. }) => Some(cause),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(resolved, [ResolvedCause::Goodbye], "not by silence or by expiry");
+    let seqs: Vec<u64> = records.iter().map(|r| r.seq).collect();
     assert!(seqs.len() > 5 && seqs.windows(2).all(|w| w[1] == w[0] + 1), "{seqs:?}");
 }
 
@@ -360,7 +368,10 @@ fn who_asked_for_a_stop_may_start_the_next_agent_at_once() {
             client
         })
         .collect();
-    while agents[0].dispatch(1).expect("dispatched") != Dispatched::Stopping {}
+    let began = now();
+    while agents[0].dispatch(1).expect("dispatched") != Dispatched::Stopping {
+        assert!(now().since(began) < LONG, "not within {LONG:?}: the stop is taken in");
+    }
     let agent = agents.pop().expect("one");
     let stopper = std::thread::spawn(move || agent.shut_down());
     for mut client in clients {

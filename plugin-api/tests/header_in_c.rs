@@ -10,14 +10,14 @@ use serialnumberd_plugin::abi;
 
 const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"];
 
-/// Compiler, what it is called with, and the Debian package it comes in.
-const LANGUAGES: [(&str, &str, &str, &str); 6] = [
-    ("gcc", "c", "-std=c11", "gcc"),
-    ("gcc", "c", "-std=c17", "gcc"),
-    ("g++", "c++", "-std=c++17", "g++"),
-    ("clang", "c", "-std=c11", "clang"),
-    ("clang", "c", "-std=c17", "clang"),
-    ("clang++", "c++", "-std=c++17", "clang"),
+/// Compiler and what it is called with.
+const LANGUAGES: [(&str, &str, &str); 6] = [
+    ("gcc", "c", "-std=c11"),
+    ("gcc", "c", "-std=c17"),
+    ("g++", "c++", "-std=c++17"),
+    ("clang", "c", "-std=c11"),
+    ("clang", "c", "-std=c17"),
+    ("clang++", "c++", "-std=c++17"),
 ];
 
 fn package() -> &'static Path {
@@ -28,17 +28,9 @@ fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// A missing compiler is named; where CI is set, it fails.
-fn present(compiler: &str, debian_package: &str) -> bool {
-    let found = Command::new(compiler).arg("--version").output().is_ok();
-    assert!(
-        found || std::env::var_os("CI").is_none(),
-        "{compiler} is missing: apt-get install {debian_package}"
-    );
-    if !found {
-        eprintln!("not tried with {compiler}, which is missing: apt-get install {debian_package}");
-    }
-    found
+/// The Debian package of a compiler.
+fn package_of(compiler: &str) -> &str {
+    if compiler == "clang++" { "clang" } else { compiler }
 }
 
 fn compile(compiler: &str, args: &[&str], source: &Path, out: &Path) {
@@ -51,7 +43,7 @@ fn compile(compiler: &str, args: &[&str], source: &Path, out: &Path) {
         .arg("-o")
         .arg(out)
         .output()
-        .unwrap_or_else(|e| panic!("cannot run {compiler}: {e}"));
+        .unwrap_or_else(|e| panic!("{compiler}: {e}: apt-get install {}", package_of(compiler)));
     assert!(
         output.status.success(),
         "{compiler} {args:?} {}:\n{}",
@@ -68,20 +60,14 @@ fn run(program: &Path) -> String {
 
 #[test]
 fn compiles_cleanly_in_every_language() {
-    let mut tried = 0;
-    for (compiler, language, standard, debian_package) in LANGUAGES {
-        if !present(compiler, debian_package) {
-            continue;
-        }
+    for (compiler, language, standard) in LANGUAGES {
         let out = scratch(&format!("every_macro-{compiler}{standard}.so"));
         let source = package().join("tests/c/every_macro.c");
         compile(compiler, &["-x", language, standard, "-shared", "-fPIC"], &source, &out);
         let bytes = std::fs::read(&out).unwrap();
         let manifest = b"abi=1.0\nid=every-macro\nversion=1.0\nwants=verdict\n\0";
         assert!(bytes.windows(manifest.len()).any(|w| w == manifest), "{compiler}{standard}: no manifest");
-        tried += 1;
     }
-    assert!(tried > 0, "no C compiler at all: apt-get install gcc g++");
 }
 
 /// The example is what authors copy: short, and without a warning, whatever they turn on.
@@ -89,20 +75,15 @@ fn compiles_cleanly_in_every_language() {
 fn the_example_is_short_and_clean() {
     let source = package().join("../examples/plugin_minimal.c");
     let lines = std::fs::read_to_string(&source).unwrap().lines().count();
-    assert!(lines <= 60, "{lines} lines");
-    for (compiler, _, standard, debian_package) in LANGUAGES.into_iter().filter(|l| l.1 == "c") {
-        if present(compiler, debian_package) {
-            let out = scratch(&format!("minimal-{compiler}{standard}.so"));
-            compile(compiler, &[standard, "-shared", "-fPIC"], &source, &out);
-        }
+    assert!(lines <= 60, "a whole plugin in at most 60 lines of C, not {lines}");
+    for (compiler, _, standard) in LANGUAGES.into_iter().filter(|l| l.1 == "c") {
+        let out = scratch(&format!("minimal-{compiler}{standard}.so"));
+        compile(compiler, &[standard, "-shared", "-fPIC"], &source, &out);
     }
 }
 
 #[test]
 fn a_long_reason_is_cut_between_characters() {
-    if !present("gcc", "gcc") {
-        return;
-    }
     let program = scratch("decide");
     let no_format_warnings = ["-std=c11", "-Wno-format-truncation"];
     compile("gcc", &no_format_warnings, &package().join("tests/c/decide.c"), &program);
@@ -219,10 +200,7 @@ fn rust_and_c_agree_with_the_golden_table() {
         assert!(rust.contains(row), "a row of ABI 1.0 is no longer true in Rust: {row}");
     }
     assert_eq!(golden, table(), "new rows: add them with BLESS=1; before a release only");
-    for (compiler, language, standard, debian_package) in LANGUAGES {
-        if !present(compiler, debian_package) {
-            continue;
-        }
+    for (compiler, language, standard) in LANGUAGES {
         let source = scratch(&format!("table-{compiler}{standard}.c"));
         std::fs::write(&source, table_in_c()).unwrap();
         let program = scratch(&format!("table-{compiler}{standard}"));

@@ -3,8 +3,8 @@
 //!
 //! `make bench` builds the release agent and runs this; rounds are interleaved, so that a change of the
 //! machine's mood meets all alike, and medians are printed.  Targets run on one processor, the sender on
-//! another.  Every target's socket has the same receive buffer.  As root that is 4 MiB; an ordinary user
-//! gets what `net.core.rmem_max` allows, and says so.
+//! another (Debian's packages rsyslog and util-linux, which has `taskset`).  Every target's socket has the same
+//! receive buffer.  As root that is 4 MiB; an ordinary user gets what `net.core.rmem_max` allows, and says so.
 #![allow(clippy::disallowed_methods, reason = "the agent is measured from outside, on a clock of our own")]
 
 mod bare;
@@ -33,7 +33,6 @@ fn main() {
         return;
     }
     let targets = [target::bare(), target::agent(), target::rsyslog()];
-    let targets: Vec<Target> = targets.into_iter().flatten().collect();
     cost(&targets);
     highest_rate(&targets);
 }

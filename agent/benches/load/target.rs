@@ -13,6 +13,8 @@ use crate::traffic::Traffic;
 
 /// On which processor targets run; the sender takes another.
 const PROCESSOR: &str = "1";
+/// Debian's rsyslog; an ordinary user's PATH does not lead there.
+const RSYSLOGD: &str = "/usr/sbin/rsyslogd";
 /// The serial of the agent that is measured.
 pub const SERIAL: &str = "LOAD-0123";
 /// Its product.
@@ -53,7 +55,7 @@ impl Drop for Target {
 }
 
 /// The bare loop: this program in its other mode.
-pub fn bare() -> Option<Target> {
+pub fn bare() -> Target {
     let port = free_port();
     let mut command = pinned(&std::env::current_exe().expect("this program"));
     command.args(["bare", &format!("127.0.0.1:{port}")]);
@@ -61,7 +63,7 @@ pub fn bare() -> Option<Target> {
 }
 
 /// The agent, with one license whose seats are unlimited: what is measured is receiving, not asking.
-pub fn agent() -> Option<Target> {
+pub fn agent() -> Target {
     let (port, files) = (free_port(), files());
     let dir = files.path().display();
     let config = format!(
@@ -78,7 +80,8 @@ pub fn agent() -> Option<Target> {
 }
 
 /// Debian's rsyslog, receiving by imudp and discarding at once.
-pub fn rsyslog() -> Option<Target> {
+pub fn rsyslog() -> Target {
+    assert!(Path::new(RSYSLOGD).exists(), "{RSYSLOGD} is missing: apt-get install rsyslog");
     let (port, files) = (free_port(), files());
     let config = format!(
         "module(load=\"imudp\")\n\
@@ -89,29 +92,28 @@ pub fn rsyslog() -> Option<Target> {
         RECEIVE_BUFFER
     );
     let path = write(&files, "rsyslog.conf", &config);
-    let mut command = pinned(Path::new("rsyslogd"));
+    let mut command = pinned(Path::new(RSYSLOGD));
     command.args(["-n", "-i"]).arg(files.path().join("pid")).arg("-f").arg(path);
     start("rsyslog", port, command, files)
 }
 
-fn start(name: &'static str, port: u16, mut command: Command, files: TempDir) -> Option<Target> {
+fn start(name: &'static str, port: u16, mut command: Command, files: TempDir) -> Target {
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let log = fs::File::create(files.path().join("log")).expect("a log");
-    let child = command.stderr(log).spawn().expect("taskset");
+    let child = command.stderr(log).spawn().expect("taskset: apt-get install util-linux");
     let mut target = Target { name, port, child, _files: files };
     let began = Instant::now();
     while !is_bound(port) {
         let ended = target.child.try_wait().expect("a child of ours").is_some();
         if ended || began.elapsed() > Duration::from_secs(5) {
             let said = fs::read_to_string(target._files.path().join("log")).unwrap_or_default();
-            eprintln!("{name} is not measured: it does not receive: {said}");
-            return None;
+            panic!("{name} cannot be measured: it does not receive: {said}");
         }
         std::thread::sleep(Duration::from_millis(20));
     }
     // Past its start-up, and for the agent past its announcements at 2 s and 5 s.
     std::thread::sleep(Duration::from_secs(if name == "agent" { 8 } else { 1 }));
-    Some(target)
+    target
 }
 
 fn pinned(program: &Path) -> Command {

@@ -20,6 +20,8 @@ const BURST: usize = 250;
 const BATCH: usize = 32;
 /// How many different datagrams are sent in turn.
 const VARIETY: u64 = 1024;
+/// How far behind the newest a datagram still counts as new, if it was not received yet (RFC 6479).
+const WINDOW: u64 = 64;
 /// Sources of new ones: each may have 100 signatures a second checked.
 const SOURCES: u8 = 8;
 
@@ -30,7 +32,7 @@ pub enum Traffic {
     Foreign,
     /// Of its claim, by somebody who lacks the serial.
     WrongMac,
-    /// Of its claim, valid, and received before.
+    /// Of its claim, valid, and too old to be told from what was received before.
     Replayed,
     /// Of its claim, valid and new: the only ones whose signature is checked.
     New,
@@ -92,7 +94,7 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Prepares the datagrams and, where they are to be refused as replays, has them received once.
+    /// Prepares the datagrams and, where they are to be refused as replays, moves the window past all of them.
     pub fn new(target: &Target, traffic: Traffic) -> Sender {
         let mut processors = CpuSet::new();
         processors.set(0).expect("processor 0");
@@ -106,11 +108,10 @@ impl Sender {
             socket
         };
         let sockets = (1..=sources).map(socket).collect();
-        let sender = Sender { sockets, datagrams: datagrams(traffic), next: 0 };
+        let (datagrams, newest) = datagrams(traffic);
+        let sender = Sender { sockets, datagrams, next: 0 };
         if traffic == Traffic::Replayed {
-            // The newest moves the window past all others.
-            let newest = sender.datagrams.len() - 1;
-            let _ = sender.sockets[0].send(&sender.datagrams[newest]);
+            sender.sockets[0].send(&newest).expect("sent");
             std::thread::sleep(Duration::from_millis(50));
         }
         sender
@@ -171,7 +172,8 @@ impl Sender {
     }
 }
 
-fn datagrams(traffic: Traffic) -> Vec<[u8; 320]> {
+/// Those that are sent in turn, and one so new that none of them is in the window any more.
+fn datagrams(traffic: Traffic) -> (Vec<[u8; 320]>, [u8; 320]) {
     let serial = if traffic == Traffic::Foreign { "ANOTHER" } else { SERIAL };
     let product = Product::new(PRODUCT).expect("a product");
     let keys = ClaimKeys::derive::<Standard>(&product, &Serial::new(serial).expect("a serial"));
@@ -204,5 +206,5 @@ fn datagrams(traffic: Traffic) -> Vec<[u8; 320]> {
     if traffic == Traffic::WrongMac {
         datagrams.iter_mut().for_each(|d| d[319] ^= 1);
     }
-    datagrams
+    (datagrams, sealed(VARIETY + WINDOW))
 }

@@ -15,6 +15,7 @@ use super::client::Client;
 use super::protocol::{CheckAnswer, MAX_REQUEST_LINE, Request};
 use super::server::{ControlCounters, Incoming, MAX_CLIENTS, Server};
 use super::{Access, EventView};
+use crate::clock;
 
 /// Nothing below takes as long; only a broken test waits for it.
 const LONG: Duration = Duration::from_secs(20);
@@ -278,7 +279,13 @@ fn idle_clients_make_room_and_busy_ones_do_not() {
     watchers.pop();
     drop(last);
     // The server learns of the two ends in its own time.
-    while Client::connect(std::slice::from_ref(&agent.path)).is_err() {}
+    let began = clock::boottime_ns();
+    while let Err(refused) = Client::connect(std::slice::from_ref(&agent.path)) {
+        assert!(
+            u128::from(clock::boottime_ns() - began) < LONG.as_nanos(),
+            "no room for {LONG:?}: {refused}"
+        );
+    }
 }
 
 #[test]

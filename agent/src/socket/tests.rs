@@ -1,4 +1,4 @@
-//! Real sockets on loopback.  What takes other interfaces is tested in `tests/sockets_netns.rs`.
+//! Real sockets on loopback.  What takes other interfaces is tested in `tests/netns/sockets.rs`.
 
 use std::time::Duration;
 

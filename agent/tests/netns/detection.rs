@@ -1,6 +1,8 @@
 //! Two hosts find out that they use one license, and that they no longer do.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
 
 use crate::agent::{Agent, CONFIRM_AFTER, Config, INTERVAL, SERIAL};
 use crate::clock::{Watch, ms, s, throughout, within};
@@ -12,19 +14,33 @@ const CONFLICT_WITHIN: Duration = s(2);
 const ROUND: Duration = s(3);
 /// How far apart two looks at an agent can be on a busy machine.
 const LOOK: Duration = ms(300);
+/// The times of events are wall-clock milliseconds, rounded down; those that count are the agent's own.
+const ROUNDED: Duration = ms(2);
 
 /// Starts the second agent beside a first that is clear, and waits for the conflict on both.
 pub fn in_conflict(lan: &Lan, config: &Config) -> (Agent, Agent) {
     let a = lan.hosts[0].agent(config);
+    let b = joined_by(lan, &a, config);
+    (a, b)
+}
+
+fn joined_by(lan: &Lan, a: &Agent, config: &Config) -> Agent {
     a.reaches("clear", s(4));
     let watch = Watch::start();
     let b = lan.hosts[1].agent(config);
-    for agent in [&a, &b] {
+    for agent in [a, &b] {
         within(CONFLICT_WITHIN.saturating_sub(watch.elapsed()), "conflict on both sides", || {
             matches!(agent.status().state("xsvr"), "conflict" | "duplicate").then_some(())
         });
     }
-    (a, b)
+    b
+}
+
+/// When the agent told that the conflict of `xsvr` is of this stage, by its own time.
+fn stage_began(told: &[Value], stage: &str) -> SystemTime {
+    let event = told.iter().find(|e| e["event"] == "duplicate" && e["stage"] == stage);
+    let time = event.and_then(|e| e["time"].as_str()).unwrap_or_else(|| panic!("no {stage} in {told:#?}"));
+    humantime::parse_rfc3339(time).expect("RFC 3339")
 }
 
 /// The same, and on until both call it a duplicate.
@@ -37,22 +53,22 @@ pub fn in_duplicate(lan: &Lan, config: &Config) -> (Agent, Agent) {
 
 fn conflict_then_duplicate(families: Families) {
     let lan = Lan::of(2, families);
-    let watch = Watch::start();
-    let (a, b) = in_conflict(&lan, &Config::xsvr());
+    let a = lan.hosts[0].agent(&Config::xsvr());
+    let events = a.watch();
+    let b = joined_by(&lan, &a, &Config::xsvr());
     let conflict = Watch::start();
-    println!("{families:?}: conflict on both sides {:?} after the first's start", watch.elapsed());
     for agent in [&a, &b] {
         assert_eq!(agent.status().class("xsvr"), Some("copy"));
         assert_eq!(agent.status().holders("xsvr").len(), 2);
     }
-    let early = CONFIRM_AFTER - CONFLICT_WITHIN - LOOK;
-    throughout(early, || match a.status().state("xsvr") {
-        "conflict" => Ok(()),
-        other => Err(format!("{other} before confirm_after")),
-    });
     a.reaches("duplicate", CONFIRM_AFTER + ROUND);
     b.reaches("duplicate", ROUND);
     assert!(conflict.elapsed() < CONFIRM_AFTER + ROUND, "{:?}", conflict.elapsed());
+    let told = events.so_far();
+    let [first, second] = ["conflict", "duplicate"].map(|stage| stage_began(&told, stage));
+    let apart = second.duration_since(first).expect("a conflict comes first");
+    println!("{families:?}: duplicate {apart:?} after conflict");
+    assert!(apart + ROUNDED >= CONFIRM_AFTER, "duplicate {apart:?} after conflict");
     for agent in [&a, &b] {
         let status = agent.status();
         assert!(
@@ -60,10 +76,9 @@ fn conflict_then_duplicate(families: Families) {
             "{:?}",
             status
         );
-        assert!(
-            status.claim("xsvr")["conflict"]["evidence"].is_string()
-                || !status.claim("xsvr")["conflict"]["evidence"].is_null()
-        );
+        let evidence = status.claim("xsvr")["conflict"]["evidence"].as_str().expect("an id");
+        assert_eq!(evidence.len(), 32, "{evidence}");
+        assert!(evidence.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')), "{evidence}");
     }
 }
 

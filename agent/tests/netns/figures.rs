@@ -5,7 +5,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -107,8 +107,9 @@ fn a_lone_datagram_costs_two_system_calls_and_a_burst_of_250_a_twentieth_each() 
     let received = agent.status().counter("received") - before;
     assert_eq!(received, (LONE + BURSTS * BURST) as u64, "all were received");
     println!("system calls per datagram: alone {lone:.3}, in bursts {burst:.4}");
-    assert!(lone <= 2.05, "{lone}");
-    assert!(burst <= 0.05, "{burst}");
+    // The floors are what no agent can do without, one wait and one batch of 32: below them nothing was counted.
+    assert!((1.0..=2.05).contains(&lone), "{lone}");
+    assert!((1.0 / 32.0..=0.05).contains(&burst), "{burst}");
 }
 
 /// User instructions of a whole run that receives `n` foreign datagrams in bursts.
@@ -248,6 +249,9 @@ fn start_to_bind(trace: &str) -> f64 {
     bound - last("execve(").expect("an execve")
 }
 
+/// What one wake-up may wait: for its own echo by IPv4 and by IPv6, for the next announcement, and one for chance.
+const WAITS: usize = 4;
+
 #[test]
 fn an_idle_minute_has_no_wake_up_but_the_schedulers() {
     let lan = Lan::new(1);
@@ -262,6 +266,9 @@ fn an_idle_minute_has_no_wake_up_but_the_schedulers() {
     for wake in &wakes {
         // An announcement, and its own echo from the loopback of the broadcast.
         assert!(wake.iter().any(|l| l.contains("sendmsg(") || l.contains("sendmmsg(")), "{wake:#?}");
+        // A group is what lies less than 50 ms apart: who wakes more often than that makes a single one.
+        let waits = wake.iter().filter(|l| l.contains("epoll_wait(") || l.contains("epoll_pwait(")).count();
+        assert!((1..=WAITS).contains(&waits), "it spins: {waits} waits in one wake-up: {wake:#?}");
     }
     assert!(wakes.len() <= 3, "at 30 s and 60 s of its life, and one for chance: {wakes:#?}");
 }
@@ -284,12 +291,4 @@ fn wake_ups(trace: &str) -> Vec<Vec<&str>> {
         }
     }
     groups
-}
-
-#[test]
-fn the_tools_that_count_are_there() {
-    for tool in ["strace", "valgrind", "nmap", "cc"] {
-        let found = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        assert!(found.is_ok(), "{tool} is missing: `make test` as root installs it");
-    }
 }

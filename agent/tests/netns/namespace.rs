@@ -11,7 +11,7 @@ use std::process::{Child, Command, Output};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{Pid, Uid, getpid, gettid};
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -53,6 +53,16 @@ impl Namespace {
         });
         self.jobs.as_ref().and_then(|j| j.send(job).ok()).expect("the namespace's thread runs");
         answer.recv().expect("the job was run").unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// The same for work that borrows, on a thread of its own that enters the namespace.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let inside = || {
+            let namespace = fs::File::open(self.path()).expect("the namespace's thread runs");
+            setns(namespace, CloneFlags::CLONE_NEWNET).expect("entered");
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(inside).join().unwrap_or_else(|panic| resume_unwind(panic)))
     }
 
     /// Starts a child inside; see [`command`].

@@ -42,11 +42,17 @@ fn a_second_agent_in_one_state_directory_is_refused() {
     agent.reaches("clear", s(4));
 }
 
-/// Runs a program as `nobody`, as who lacks every privilege.
-fn nobody() -> Command {
+/// The agent as `nobody` runs it, who lacks every privilege, with a directory and a file of his own.
+fn as_nobody(host: &Host, config: &Config) -> Command {
+    let dir = host.dir.path().join("refused");
+    let file = config.write(&dir);
+    fs::set_permissions(host.dir.path(), fs::Permissions::from_mode(0o755)).expect("the host's directory");
+    for path in [&dir, &file] {
+        std::os::unix::fs::chown(path, Some(65534), Some(65534)).expect("chown");
+    }
     let mut program = command("setpriv");
     program.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all"]);
-    program.arg("--bounding-set=-all").arg("--").arg(binary());
+    program.arg("--bounding-set=-all").arg("--").arg(binary()).args(["run", "-c"]).arg(&file);
     program
 }
 
@@ -55,17 +61,7 @@ fn a_missing_privilege_is_refused() {
     let lan = Lan::new(1);
     let host = &lan.hosts[0];
     host.ns.sysctl("net/ipv4/ip_unprivileged_port_start", "1024");
-    let dir = host.dir.path().join("refused");
-    let file = Config::xsvr().write(&dir);
-    // Its own directory and file, so that only the port is missing.
-    let open = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(host.dir.path(), open).expect("the host's directory");
-    for path in [&dir, &file] {
-        std::os::unix::fs::chown(path, Some(65534), Some(65534)).expect("chown");
-    }
-    let mut program = nobody();
-    program.args(["run", "-c"]).arg(&file);
-    let output = host.ns.output(program);
+    let output = host.ns.output(as_nobody(host, &Config::xsvr()));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "{said}");
     let line = said.lines().find(|l| l.contains("626") && l.contains("privilege"));
@@ -77,7 +73,24 @@ fn a_missing_privilege_is_refused() {
 }
 
 #[test]
-fn an_unreadable_plugin_is_refused() {
+fn a_plugin_without_read_permission_is_refused() {
+    let lan = Lan::new(1);
+    let host = &lan.hosts[0];
+    let policy = binary().with_file_name("libslnd_policy.so");
+    let plugin = host.dir.path().join("libslnd_policy.so");
+    fs::copy(policy, &plugin).expect("the policy plugin is built");
+    let config = Config::xsvr().raw("port", "6260").plugin(plugin.to_str().expect("UTF-8"), "");
+    let run = as_nobody(host, &config);
+    fs::set_permissions(&plugin, fs::Permissions::from_mode(0o600)).expect("its mode");
+    let output = host.ns.output(run);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    let lines: Vec<_> = said.lines().filter(|l| l.contains("libslnd_policy.so")).collect();
+    assert!(lines.len() == 1 && lines[0].to_lowercase().contains("permission"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_no_plugin_is_refused() {
     let lan = Lan::new(1);
     let host = &lan.hosts[0];
     let plugin = host.dir.path().join("libplugin.so");

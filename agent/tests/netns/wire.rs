@@ -8,9 +8,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
-use serialnumberd_core::crypto::{Crypto, Standard};
+use serialnumberd_core::crypto::{self, Crypto, Standard};
 use serialnumberd_core::wire::{Datagram, HostName, Kind, seal};
-use serialnumberd_core::{BootId, ClaimKeys, GroupDigest, Instance, Nonce, Product, Serial};
+use serialnumberd_core::{BootId, ClaimId, ClaimKeys, GroupDigest, Instance, Nonce, Product, Serial};
 
 use crate::clock::Watch;
 use crate::lan::Host;
@@ -26,6 +26,8 @@ const LONGEST: usize = 2048;
 
 /// A datagram's length.
 pub const LENGTH: usize = 320;
+/// The flags of a question that is not of the start: WANT without PROBE.
+pub const WANT: u8 = 2;
 /// The kind GOODBYE.
 pub const GOODBYE: u8 = 3;
 /// Where a datagram's fields stand.
@@ -33,12 +35,16 @@ pub mod field {
     use std::ops::Range;
     /// ANNOUNCE, ANSWER or GOODBYE.
     pub const KIND: usize = 4;
+    /// PROBE, WANT, STANDBY.
+    pub const FLAGS: usize = 5;
     /// The claim id.
     pub const CLAIM: Range<usize> = 8..24;
     /// The installation's public key.
     pub const INSTALLATION: Range<usize> = 24..56;
     /// The boot id.
     pub const BOOT: Range<usize> = 56..64;
+    /// The sender's host name.
+    pub const HOST: Range<usize> = 160..224;
 }
 
 /// Port 626 of a host that runs no agent, IPv4 and IPv6.
@@ -79,6 +85,11 @@ impl Tap {
         }
         let own_v4 = Ipv4Addr::new(10, 0, 0, u8::try_from(host.number + 1).expect("few hosts"));
         Tap { v4, v6, index, own_v4 }
+    }
+
+    /// Sends by IPv4 as from behind a router from now on.
+    pub fn behind_a_router(&self) {
+        self.v4.set_ttl(64).expect("IP_TTL");
     }
 
     /// The group address on this LAN.
@@ -170,31 +181,61 @@ impl Drop for Reflector {
     }
 }
 
-/// Another installation that knows the serial: writes valid datagrams without being an agent.
+/// Another installation: writes signed datagrams without being an agent.
 pub struct Author {
     signer: <Standard as Crypto>::Signer,
-    keys: ClaimKeys,
+    boot: BootId,
+    keys: Arc<ClaimKeys>,
+    claim: ClaimId,
     product: Product,
     sequence: u64,
 }
 
 impl Author {
-    /// One that holds the license.
+    /// One that knows the serial and holds the license.
     pub fn of(product: &str, serial: &str) -> Author {
         let product = Product::new(product).expect("a product");
         let keys = ClaimKeys::derive::<Standard>(&product, &Serial::new(serial).expect("a serial"));
-        Author { signer: Standard::signer(&[7; 32]), keys, product, sequence: 0 }
+        let claim = keys.id();
+        let signer = Standard::signer(&[7; 32]);
+        Author { signer, boot: BootId([7; 8]), keys: Arc::new(keys), claim, product, sequence: 0 }
+    }
+
+    /// The same license in the hands of somebody else, with a fresh key.
+    pub fn stranger(&self, random: &mut Random) -> Author {
+        let (mut seed, mut boot) = ([0; 32], [0; 8]);
+        random.fill(&mut seed);
+        random.fill(&mut boot);
+        let (keys, claim, product) = (Arc::clone(&self.keys), self.claim, self.product);
+        Author { signer: Standard::signer(&seed), boot: BootId(boot), keys, claim, product, sequence: 0 }
+    }
+
+    /// Says that it holds the claim of a datagram that was heard, whose serial it does not know: the signature is
+    /// right, the MAC is made with the key of its own serial.
+    pub fn claiming(mut self, heard: &[u8]) -> Author {
+        self.claim = ClaimId(heard[field::CLAIM].try_into().expect("16 bytes"));
+        self
     }
 
     /// Its next announcement.
     pub fn announcement(&mut self) -> [u8; LENGTH] {
+        self.next(Kind::Announce { probe: false, want: false })
+    }
+
+    /// Its answer to a datagram that was heard.
+    pub fn answer(&mut self, heard: &[u8]) -> [u8; LENGTH] {
+        let answers = crypto::tag::<Standard>(heard.try_into().expect("a whole datagram"));
+        self.next(Kind::Answer { answers, want: false })
+    }
+
+    fn next(&mut self, kind: Kind) -> [u8; LENGTH] {
         self.sequence += 1;
         let datagram = Datagram {
-            kind: Kind::Announce { probe: false, want: false },
+            kind,
             standby: false,
             interval_s: 3600,
-            claim: self.keys.id(),
-            instance: Instance { installation: Standard::installation(&self.signer), boot: BootId([7; 8]) },
+            claim: self.claim,
+            instance: Instance { installation: Standard::installation(&self.signer), boot: self.boot },
             sequence: self.sequence,
             sent_ms: 0,
             since_ms: 0,

@@ -1,95 +1,46 @@
-//! The network edge on real interfaces: network namespaces joined by veth pairs, made and removed by each test.
+//! The network edge by itself on real interfaces: two network namespaces joined by veth pairs.
 
+use std::fs;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use std::{fs, thread};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use nix::sched::{CloneFlags, setns};
 use serialnumberd::socket::interfaces::{Link, enumerate};
 use serialnumberd::socket::{Batch, Changes, Family, GROUP, Monitor, Sockets};
 use serialnumberd_core::{Destination, Payload, Transmit};
 
-const PORT: u16 = 626;
+use crate::namespace::Namespace;
+use crate::wire::PORT;
+
 /// Longer than anything awaited here takes; the longest is duplicate address detection, some 4 s.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A network namespace of a test, removed with all that is in it.
-struct Namespace(String);
-
-impl Namespace {
-    fn new() -> Namespace {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        assert!(nix::unistd::geteuid().is_root(), "needs root: run make test as root");
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let namespace = Namespace(format!("snd-sockets-{}-{number}", std::process::id()));
-        run(&["netns", "add", &namespace.0]);
-        namespace
-    }
-
-    /// Runs `ip` in it with the words of `line`.
-    fn ip(&self, line: &str) {
-        run(&["-n", &self.0].into_iter().chain(line.split(' ')).collect::<Vec<_>>());
-    }
-
-    /// Runs `work` on a thread inside.  The sockets that it makes stay there.
-    fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let path = format!("/run/netns/{}", self.0);
-        thread::scope(|scope| {
-            let inside = move || {
-                setns(fs::File::open(path).unwrap(), CloneFlags::CLONE_NEWNET).unwrap();
-                work()
-            };
-            scope.spawn(inside).join().expect("the work in the namespace panicked")
-        })
-    }
-
-    /// Link-local addresses are usable at once on interfaces made after this.
-    fn without_address_detection(self) -> Namespace {
-        self.within(|| fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0").unwrap());
-        self
-    }
-
-    fn links(&self) -> Vec<Link> {
-        self.within(|| enumerate(&["*".to_owned()], None).unwrap())
-    }
-
-    fn bind(&self) -> Sockets {
-        self.within(|| Sockets::bind(PORT, None).unwrap())
-    }
-
-    /// Sockets with all interfaces set.
-    fn ready(&self) -> Sockets {
-        let mut sockets = self.bind();
-        self.adopt(&mut sockets);
-        sockets
-    }
-
-    /// What the loop does after a change.
-    fn adopt(&self, sockets: &mut Sockets) {
-        let links = self.links();
-        let failed = self.within(|| sockets.set_interfaces(links));
-        assert!(failed.is_empty(), "{failed:?}");
-    }
+fn links(of: &Namespace) -> Vec<Link> {
+    of.within(|| enumerate(&["*".to_owned()], None).unwrap())
 }
 
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", &self.0]).status();
-    }
+fn bind(of: &Namespace) -> Sockets {
+    of.within(|| Sockets::bind(PORT, None).unwrap())
 }
 
-fn run(args: &[&str]) {
-    let output = Command::new("ip").args(args).output().expect("needs iproute2: run make test as root");
-    assert!(output.status.success(), "ip {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+/// Sockets with all interfaces set.
+fn ready(of: &Namespace) -> Sockets {
+    let mut sockets = bind(of);
+    adopt(of, &mut sockets);
+    sockets
+}
+
+/// What the loop does after a change.
+fn adopt(of: &Namespace, sockets: &mut Sockets) {
+    let links = links(of);
+    let failed = of.within(|| sockets.set_interfaces(links));
+    assert!(failed.is_empty(), "{failed:?}");
 }
 
 /// Two namespaces and `n` veth pairs `a0`-`b0`, `a1`-`b1`, ..., all in one IPv4 subnet.
 fn pairs(n: u8) -> (Namespace, Namespace) {
-    let (a, b) = (Namespace::new().without_address_detection(), Namespace::new().without_address_detection());
+    let (a, b) = (Namespace::new(), Namespace::new());
     for i in 0..n {
         add_pair(&a, &b, i);
         settle(&a, &b, i);
@@ -100,7 +51,7 @@ fn pairs(n: u8) -> (Namespace, Namespace) {
 fn add_pair(a: &Namespace, b: &Namespace, i: u8) {
     // Indices of our own choice, so that no two ends have the same by chance.
     let (left, right) = (100 + u32::from(i), 200 + u32::from(i));
-    a.ip(&format!("link add a{i} index {left} type veth peer name b{i} index {right} netns {}", b.0));
+    a.ip(&format!("link add a{i} index {left} type veth peer name b{i} index {right} netns {}", b.path()));
     a.ip(&format!("addr add 10.62.6.{}/24 dev a{i}", 10 + i));
     b.ip(&format!("addr add 10.62.6.{}/24 dev b{i}", 20 + i));
     a.ip(&format!("link set a{i} up"));
@@ -112,7 +63,7 @@ fn settle(a: &Namespace, b: &Namespace, i: u8) {
     for (namespace, name) in [(a, format!("a{i}")), (b, format!("b{i}"))] {
         let mut monitor = namespace.within(|| Monitor::open().unwrap());
         let ready = |link: &Link| link.interface.name == name && link.broadcast && link.multicast;
-        watch(&mut monitor, |_| namespace.links().iter().any(ready));
+        watch(&mut monitor, |_| links(namespace).iter().any(ready));
     }
 }
 
@@ -160,7 +111,7 @@ fn watch(monitor: &mut Monitor, mut settled: impl FnMut(Changes) -> bool) {
 #[test]
 fn broadcast_leaves_by_the_asked_interface_though_two_share_the_subnet() {
     let (a, b) = pairs(2);
-    let (mut sender, mut receiver) = (a.ready(), b.ready());
+    let (mut sender, mut receiver) = (ready(&a), ready(&b));
     for (left, right, source) in [(101, 201, "10.62.6.11"), (100, 200, "10.62.6.10")] {
         let text = format!("by {left}");
         say(&sender, &text, Destination::Link { interface: left, v6: false });
@@ -184,7 +135,7 @@ fn broadcast_leaves_by_the_asked_interface_though_two_share_the_subnet() {
 fn a_reply_leaves_by_the_interface_and_from_the_address_that_was_asked() {
     let (a, b) = pairs(2);
     // Whichever of the two routes to the subnet the kernel prefers, one of the rounds goes against it.
-    let (replier, mut asker) = (a.ready(), b.ready());
+    let (replier, mut asker) = (ready(&a), ready(&b));
     for (left, right, from) in [(101, 201, "10.62.6.11"), (100, 200, "10.62.6.10")] {
         let to = SocketAddr::new("10.62.6.20".parse().unwrap(), PORT);
         let source: IpAddr = from.parse().unwrap();
@@ -198,10 +149,10 @@ fn a_reply_leaves_by_the_interface_and_from_the_address_that_was_asked() {
 #[test]
 fn the_group_is_heard_where_it_is_joined_and_never_by_its_sender() {
     let (a, b) = pairs(2);
-    let (mut sender, mut receiver) = (a.ready(), b.bind());
-    let mut links = b.links();
-    links.retain(|link| link.interface.name == "b1");
-    let failed = b.within(|| receiver.set_interfaces(links));
+    let (mut sender, mut receiver) = (ready(&a), bind(&b));
+    let mut one = links(&b);
+    one.retain(|link| link.interface.name == "b1");
+    let failed = b.within(|| receiver.set_interfaces(one));
     assert!(failed.is_empty(), "{failed:?}");
     say(&sender, "deaf", Destination::Link { interface: 100, v6: true });
     say(&sender, "joined", Destination::Link { interface: 101, v6: true });
@@ -221,7 +172,7 @@ fn the_group_is_heard_where_it_is_joined_and_never_by_its_sender() {
     let other = b.within(|| UdpSocket::bind("[::]:0").unwrap());
     other.join_multicast_v6(&GROUP, 200).unwrap();
     // Joining all, then none, follows at once and is the same when said twice.
-    for (wanted, expected) in [(b.links(), 2), (b.links(), 2), (Vec::new(), 0)] {
+    for (wanted, expected) in [(links(&b), 2), (links(&b), 2), (Vec::new(), 0)] {
         let failed = b.within(|| receiver.set_interfaces(wanted));
         assert!(failed.is_empty(), "{failed:?}");
         say(&sender, "all", Destination::Link { interface: 100, v6: true });
@@ -233,14 +184,14 @@ fn the_group_is_heard_where_it_is_joined_and_never_by_its_sender() {
 #[test]
 fn interfaces_that_come_and_go_are_told_and_used() {
     let (a, b) = pairs(1);
-    let (mut sender, mut receiver) = (a.ready(), b.ready());
+    let (mut sender, mut receiver) = (ready(&a), ready(&b));
     let mut monitor = b.within(|| Monitor::open().unwrap());
     assert_eq!(monitor.drain().unwrap(), Changes::default());
-    let names = || b.links().iter().map(|link| link.interface.name.clone()).collect::<Vec<_>>();
-    let ready = || b.links().iter().any(|l| l.interface.name == "b1" && l.broadcast && l.multicast);
+    let names = || links(&b).iter().map(|link| link.interface.name.clone()).collect::<Vec<_>>();
+    let ready = || links(&b).iter().any(|l| l.interface.name == "b1" && l.broadcast && l.multicast);
     let mut reaches = || {
-        a.adopt(&mut sender);
-        b.adopt(&mut receiver);
+        adopt(&a, &mut sender);
+        adopt(&b, &mut receiver);
         say(&sender, "v4", Destination::Link { interface: 101, v6: false });
         say(&sender, "v6", Destination::Link { interface: 101, v6: true });
         let v4 = hear(&mut receiver, Family::V4, 1);
@@ -276,12 +227,12 @@ fn interfaces_that_come_and_go_are_told_and_used() {
 #[test]
 fn a_membership_that_the_kernel_lost_is_renewed() {
     let (a, b) = pairs(1);
-    let (mut sender, mut receiver) = (a.ready(), b.ready());
+    let (mut sender, mut receiver) = (ready(&a), ready(&b));
     let mut reaches = |flap: &str| {
         settle(&a, &b, 0);
         // Only what the loop does, and only once all has settled, as if the change had not been seen half-way.
-        a.adopt(&mut sender);
-        b.adopt(&mut receiver);
+        adopt(&a, &mut sender);
+        adopt(&b, &mut receiver);
         say(&sender, flap, Destination::Link { interface: 100, v6: true });
         assert_eq!(hear(&mut receiver, Family::V6, 1).len(), 1, "deaf after {flap}");
     };
@@ -302,19 +253,20 @@ fn a_membership_that_the_kernel_lost_is_renewed() {
 #[test]
 fn an_address_is_used_once_the_kernel_sends_from_it() {
     let (a, b) = (Namespace::new(), Namespace::new());
+    a.sysctl("net/ipv6/conf/default/accept_dad", "1");
     // Checking takes a second a probe, so that a busy machine cannot miss it.
-    a.within(|| fs::write("/proc/sys/net/ipv6/conf/default/dad_transmits", "3").unwrap());
+    a.sysctl("net/ipv6/conf/default/dad_transmits", "3");
     let mut monitor = a.within(|| Monitor::open().unwrap());
     add_pair(&a, &b, 0);
     let mut before = Vec::new();
     watch(&mut monitor, |_| {
-        before = a.links();
+        before = links(&a);
         !before.is_empty()
     });
     // Still being checked for duplicates: usable for IPv4, not for IPv6.
     assert!(before[0].broadcast && !before[0].multicast, "{before:?}");
-    watch(&mut monitor, |_| a.links()[0].multicast);
-    say(&a.ready(), "from it", Destination::Link { interface: 100, v6: true });
+    watch(&mut monitor, |_| links(&a)[0].multicast);
+    say(&ready(&a), "from it", Destination::Link { interface: 100, v6: true });
 }
 
 #[test]
@@ -346,7 +298,7 @@ fn bound_to_one_address_it_broadcasts_on_that_interface_only() {
     let mut sender = a.within(|| Sockets::bind(PORT, Some(address)).unwrap());
     let links = a.within(|| enumerate(&[], Some(address)).unwrap());
     assert!(a.within(|| sender.set_interfaces(links)).is_empty());
-    let mut receiver = b.ready();
+    let mut receiver = ready(&b);
     say(&sender, "one", Destination::Everywhere);
     let heard = hear(&mut receiver, Family::V4, 1);
     assert_eq!(heard.len(), 1);
