@@ -43,6 +43,8 @@ pub mod field {
     pub const INSTALLATION: Range<usize> = 24..56;
     /// The boot id.
     pub const BOOT: Range<usize> = 56..64;
+    /// The product, padded with NULs.
+    pub const PRODUCT: Range<usize> = 128..160;
     /// The sender's host name.
     pub const HOST: Range<usize> = 160..224;
 }
@@ -210,10 +212,12 @@ impl Author {
         Author { signer: Standard::signer(&seed), boot: BootId(boot), keys, claim, product, sequence: 0 }
     }
 
-    /// Says that it holds the claim of a datagram that was heard, whose serial it does not know: the signature is
-    /// right, the MAC is made with the key of its own serial.
+    /// Says that it holds the claim of a datagram that was heard, of that product, whose serial it does not know:
+    /// the signature is right, the MAC is made with the key of its own serial.
     pub fn claiming(mut self, heard: &[u8]) -> Author {
         self.claim = ClaimId(heard[field::CLAIM].try_into().expect("16 bytes"));
+        let product = String::from_utf8_lossy(&heard[field::PRODUCT]);
+        self.product = Product::new(product.trim_end_matches('\0')).expect("a product");
         self
     }
 
