@@ -227,7 +227,9 @@ impl Holders {
             .filter(|h| h.gone || h.proof.is_none())
             .min_by_key(|h| (!h.gone, h.last_heard))
             .map(|h| h.instance);
-        victim.is_some_and(|v| self.table.remove(&v).is_some())
+        let Some(evicted) = victim.and_then(|v| self.table.remove(&v)) else { return false };
+        self.overflow += u64::from(!evicted.gone);
+        true
     }
 
     fn expect_expiry(&mut self, at: Mono) {

@@ -55,6 +55,7 @@ fn holders_are_remembered_up_to_the_bound_and_a_proved_one_stays() {
     }
     let view = lan.view(a);
     assert_eq!(view.holders.len(), HOLDERS + 1, "and this host");
+    assert_eq!(view.more_holders, 101, "all of the crowd but those beside the proved one");
     assert!(view.holders.iter().any(|h| h.instance == proved && h.proved));
     assert!(lan.hosts[a].engine.remembered() <= HOLDERS + OWED + HOLDERS);
 }
