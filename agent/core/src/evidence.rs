@@ -49,7 +49,7 @@ pub struct Evidence {
 }
 
 /// All evidence kept: at most [`EVIDENCE_PAIRS`] pairs, oldest conflicts dropped first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct EvidenceStore {
     kept: VecDeque<Evidence>,
 }
