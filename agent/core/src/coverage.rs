@@ -39,6 +39,8 @@ struct Ear {
     broken: Option<String>,
     sampled: Option<Mono>,
     foreign: u64,
+    /// Installations heard here that have not expired.
+    peers: usize,
 }
 
 /// What this agent can hear.
@@ -53,6 +55,8 @@ pub(crate) struct Ears {
     updated: Mono,
     /// Why nothing can be heard at all.
     deaf: Option<String>,
+    /// No peer expires earlier.
+    next_loss: Mono,
 }
 
 /// Stands for the interface of configured peers that the routing table reaches by one that is not used here.
@@ -62,7 +66,16 @@ impl Ears {
     pub(crate) fn new(now: Mono, expect_peers: u32, interval: Duration) -> Ears {
         let deaf = Some(String::from("no interface is up that the configuration allows"));
         let (ears, peers) = (Vec::new(), BTreeMap::new());
-        Ears { ears, peers, expect_peers, since: now, interval, updated: Mono::default(), deaf }
+        Ears {
+            ears,
+            peers,
+            expect_peers,
+            since: now,
+            interval,
+            updated: Mono::default(),
+            deaf,
+            next_loss: Mono::NEVER,
+        }
     }
 
     pub(crate) fn reconfigure(&mut self, expect_peers: u32, interval: Duration) {
@@ -96,8 +109,11 @@ impl Ears {
         if self.peers.len() >= PEERS && !self.peers.contains_key(&key) {
             return;
         }
-        self.peers.insert(key, Peer { last_heard: now, unheard: Duration::ZERO, interval_s, left: false });
+        let peer = Peer { last_heard: now, unheard: Duration::ZERO, interval_s, left: false };
+        self.next_loss = self.next_loss.min(peer.expires());
+        let is_new = self.peers.insert(key, peer).is_none();
         if let Some(ear) = self.ear(interface) {
+            ear.peers += usize::from(is_new);
             ear.vanished.clear();
         }
     }
@@ -170,23 +186,26 @@ impl Ears {
     /// interfaces on which somebody is heard who leaves whole rounds unanswered.
     pub(crate) fn update(&mut self, now: Mono, one_way: &BTreeSet<u32>) {
         self.updated = now;
+        if now >= self.next_loss {
+            self.lose(now);
+        }
+        self.ears.iter_mut().for_each(|ear| ear.judge(now, one_way.contains(&ear.index)));
+    }
+
+    /// Forgets whoever was not heard for its lifetime.
+    fn lose(&mut self, now: Mono) {
         let ears = &mut self.ears;
         self.peers.retain(|(index, _), peer| {
             let keep = now < peer.expires();
-            if !keep
-                && !peer.left
-                && let Some(ear) = ears.iter_mut().find(|e| e.index == *index)
-                && ear.vanished.len() < VANISHED
-            {
-                ear.vanished.push((peer.last_heard, peer.interval_s));
+            if !keep && let Some(ear) = ears.iter_mut().find(|e| e.index == *index) {
+                ear.peers -= 1;
+                if !peer.left && ear.vanished.len() < VANISHED {
+                    ear.vanished.push((peer.last_heard, peer.interval_s));
+                }
             }
             keep
         });
-        for ear in ears {
-            let peers =
-                self.peers.range((ear.index, Installation([0; 32]))..=(ear.index, Installation([255; 32])));
-            ear.judge(now, peers.count(), one_way.contains(&ear.index));
-        }
+        self.next_loss = self.peers.values().map(Peer::expires).min().unwrap_or(Mono::NEVER);
     }
 
     /// The sum over all interfaces, with why.
@@ -211,7 +230,6 @@ impl Ears {
     }
 
     pub(crate) fn views(&self) -> Vec<InterfaceCoverage> {
-        let peers = |index| self.peers.keys().filter(|(i, _)| *i == index).count();
         self.ears
             .iter()
             .map(|e| InterfaceCoverage {
@@ -219,7 +237,7 @@ impl Ears {
                 name: e.name.clone(),
                 state: e.state,
                 since: e.since,
-                peers: u32::try_from(peers(e.index)).unwrap_or(u32::MAX),
+                peers: u32::try_from(e.peers).unwrap_or(u32::MAX),
                 why: e.why.clone(),
             })
             .collect()
@@ -248,17 +266,18 @@ impl Ear {
             broken: None,
             sampled: None,
             foreign: 0,
+            peers: 0,
         }
     }
 
-    fn judge(&mut self, now: Mono, peers: usize, one_way: bool) {
+    fn judge(&mut self, now: Mono, one_way: bool) {
         let (state, why) = if let Some(why) = &self.broken {
             (Coverage::Blind, why.clone())
-        } else if peers == 0 && self.vanished_together() {
+        } else if self.peers == 0 && self.vanished_together() {
             (Coverage::Blind, format!("{} peers vanished together without goodbye", self.vanished.len()))
         } else if one_way {
             (Coverage::OneWay, String::from("somebody is heard who leaves every question unanswered"))
-        } else if peers > 0 {
+        } else if self.peers > 0 {
             (Coverage::Good, String::new())
         } else {
             (Coverage::NoneHeard, String::new())

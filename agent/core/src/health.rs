@@ -30,9 +30,9 @@ impl Health {
         Health { seen: now, promised: Mono::NEVER }
     }
 
-    /// The loop will turn again by `deadline`.
+    /// The loop will turn again by `deadline`; at once, if that is over: it cannot be late for what was due before.
     pub(crate) fn promise(&mut self, deadline: Mono) {
-        self.promised = deadline;
+        self.promised = deadline.max(self.seen.boot);
     }
 
     /// What happened since the last turn, the gravest if more than one did, and for how long nobody could be heard.
@@ -76,6 +76,8 @@ mod tests {
         assert_eq!(check(&mut h, at(115)), None, "5 s late is not yet too late");
         h.promise(Mono(120 * S));
         assert_eq!(h.check(at(126)), Some((Mishap::Stalled, Duration::from_secs(6))));
+        h.promise(at(100).boot);
+        assert_eq!(check(&mut h, at(127)), None, "what was due before the last turn makes no second stall");
         assert_eq!(check(&mut h, at(400)), None, "nothing was promised");
         let slept = Now { awake: Mono(410 * S), ..at(1000) };
         assert_eq!(check(&mut h, slept), Some(Mishap::Resumed));

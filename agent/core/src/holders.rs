@@ -10,7 +10,7 @@ use crate::defenses::Defenses;
 use crate::limits::{HOLDERS, HOLDERS_PER_SEAT, LIFETIME_INTERVALS, LIFETIME_SLACK_PERCENT, SINCE_MIN_MS};
 use crate::window::Window;
 use crate::wire::{Datagram, HostName};
-use crate::{GroupDigest, Installation, Instance, Mono};
+use crate::{BootId, GroupDigest, Installation, Instance, Mono};
 
 /// A valid answer to a question of mine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -284,10 +284,10 @@ impl Holders {
 
     /// Whether a newer boot of the same installation was heard, and this one has not proved itself since.
     pub(crate) fn is_superseded(&self, holder: &Holder) -> bool {
-        self.live().any(|h| {
-            h.instance != holder.instance
-                && h.instance.installation == holder.instance.installation
-                && h.first_ordinal >= holder.first_ordinal
+        let boot = |byte| Instance { boot: BootId([byte; 8]), ..holder.instance };
+        let of_installation = self.table.range(boot(0)..=boot(u8::MAX)).map(|(_, h)| h);
+        of_installation.filter(|h| !h.gone && h.instance != holder.instance).any(|h| {
+            h.first_ordinal >= holder.first_ordinal
                 && h.first_heard >= holder.first_heard
                 && !holder.proved_from(h.first_ordinal)
         })

@@ -176,7 +176,8 @@ impl<'a> Oracle<'a> {
         let claim = &truth.claims[license];
         for over in &claim.over {
             for life in &claim.lives {
-                let honest = self.scenario.hosts[life.host].temper == Temper::Honest;
+                let honest =
+                    matches!(self.scenario.hosts[life.host].temper, Temper::Honest | Temper::Backdates);
                 if !honest || detect.hosts.as_ref().is_some_and(|h| !h.contains(&life.host)) {
                     continue;
                 }
@@ -257,9 +258,10 @@ impl<'a> Oracle<'a> {
             for accusation in &watch.accusations {
                 let until = accusation.span.end().min(end);
                 let claim = &truth.claims[license];
-                if until.since(accusation.span.from) > allowed
-                    && !claim.was_over(until.before(allowed), until)
-                {
+                // Who sleeps says nothing, and has its time when it wakes up.
+                let life = claim.lives.iter().rfind(|l| l.host == *host && l.span.from <= until);
+                let from = life.map_or(accusation.span.from, |l| l.span.from.max(accusation.span.from));
+                if until.since(from) > allowed && !claim.was_over(until.before(allowed), until) {
                     late.push((until, *host));
                 }
             }

@@ -89,6 +89,7 @@ impl Claim {
                     && !ctx.ears.is_broken(h.interface)
                 {
                     h.silent = h.silent.or(Some(round.first));
+                    self.may_be_one_way = true;
                 }
             }
         }
@@ -97,6 +98,7 @@ impl Claim {
             for h in self.holders.live_mut() {
                 h.counted = together.contains(&h.instance);
             }
+            self.rebase(ctx.now.boot, &round, &together);
             self.update_told::<C>(ctx);
         }
         self.conclude::<C, D>(ctx, round.found);

@@ -7,7 +7,7 @@ use crate::crypto::Crypto;
 use crate::entropy::chance;
 use crate::evidence::EvidencePair;
 use crate::fate::Fate;
-use crate::holders::{Heard, Proof};
+use crate::holders::{Heard, Holder, Proof};
 use crate::limits::{ANSWERERS, EVIDENCE_PAIRS, EVIDENCE_PAIRS_PER_ROUND, LIVE_FOR, OWED};
 use crate::sent::Question;
 use crate::station::{Purse, Station};
@@ -56,6 +56,8 @@ impl Claim {
         if self.holders.is_buried(&d.instance, d.sequence) {
             return Fate::Replayed;
         }
+        let serves = |h: &Holder| h.counted && !h.is_grouped_standby();
+        let served = self.holders.find(&d.instance).is_some_and(serves);
         let heard = self.holders.hear(ctx.now.boot, ordinal, self.license.seats, d, path);
         if heard == Heard::Full {
             return Fate::TableFull;
@@ -65,6 +67,10 @@ impl Claim {
         }
         if let Some(question) = &incoming.question {
             self.record_proof(ctx, incoming, question);
+        }
+        if served && !self.holders.find(&d.instance).is_some_and(serves) {
+            // It steps back to wait: that takes effect as a goodbye does.
+            self.settle::<C, D>(ctx, ResolvedCause::Seats);
         }
         if heard != Heard::Again {
             self.ask_if_needed::<C, D>(ctx, &d.instance);
@@ -128,11 +134,10 @@ impl Claim {
 
     /// Hearing `instance` may join it to the open round, or begin one.
     fn ask_if_needed<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>, instance: &Instance) {
-        let live = self.holders.live().count() as u64;
         let Some(holder) = self.holders.find(instance) else { return };
         if let Some(round) = &mut self.round {
             if !round.asked.contains_key(instance) {
-                if chance(ctx.entropy, ANSWERERS, live) {
+                if chance(ctx.entropy, ANSWERERS, self.holders.live().count() as u64) {
                     round.join(holder);
                 }
             } else if !round.is_proved(holder) {
@@ -211,7 +216,7 @@ impl Claim {
         if !D::ANSWER_LIMIT || ctx.station.is_own(incoming.destination) {
             return true;
         }
-        let holders = self.holders.live().count() as u64 + 1;
-        self.answers_broadcasts::<D>(ctx.station.me) && chance(ctx.entropy, ANSWERERS, holders)
+        self.answers_broadcasts::<D>(ctx.station.me)
+            && chance(ctx.entropy, ANSWERERS, self.holders.live().count() as u64 + 1)
     }
 }

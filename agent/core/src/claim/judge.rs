@@ -10,7 +10,8 @@ use crate::holders::Holder;
 use crate::limits::{FLAP_WINDOW, FLAPS};
 use crate::round::Round;
 use crate::{
-    Class, Defenses, Event, GroupDigest, HolderView, Installation, Instance, ResolvedCause, Stage, State,
+    Class, Defenses, Event, GroupDigest, HolderView, Installation, Instance, Mono, ResolvedCause, Stage,
+    State,
 };
 
 impl Claim {
@@ -38,23 +39,30 @@ impl Claim {
         self.seats_taken(active, standby)
     }
 
+    /// Whether so many holders remembered could exceed the seats at all: cheap, asked for every datagram.
+    fn can_be_over(&self) -> bool {
+        self.is_over(self.holders.len() + 1)
+    }
+
     /// Whether the holders heard, without silent ones, exceed the seats.
     pub(super) fn is_over_heard<D: Defenses>(&self, me: Instance) -> bool {
-        self.is_over(
-            self.taken_with(self.holders.counting::<D>(me.installation).filter(|h| h.silent.is_none())),
-        )
+        self.can_be_over()
+            && self.is_over(
+                self.taken_with(self.holders.counting::<D>(me.installation).filter(|h| h.silent.is_none())),
+            )
     }
 
     /// Whether the holders heard, silent ones included, exceed the seats.
     pub(super) fn is_over_heard_with_silent<D: Defenses>(&self, me: Instance) -> bool {
-        self.is_over(self.taken_with(self.holders.counting::<D>(me.installation)))
+        self.can_be_over() && self.is_over(self.taken_with(self.holders.counting::<D>(me.installation)))
     }
 
     /// Whether the claim has more holders than seats, other runs of my own installation counted too: then
     /// broadcast questions are answered.
     pub(super) fn answers_broadcasts<D: Defenses>(&self, me: Instance) -> bool {
         let own = self.holders.live().filter(|h| h.instance.installation == me.installation);
-        self.is_over(self.taken_with(self.holders.counting::<D>(me.installation).chain(own)))
+        self.can_be_over()
+            && self.is_over(self.taken_with(self.holders.counting::<D>(me.installation).chain(own)))
     }
 
     /// While a round is open and more are heard than there are seats, a clear claim is suspected.
@@ -112,6 +120,7 @@ impl Claim {
         if round.found {
             // Whoever proves itself later counts from then on: when another leaves, the seats hang on it.
             self.holders.live_mut().filter(|h| together.contains(&h.instance)).for_each(|h| h.counted = true);
+            self.promote(ctx, &together);
             return;
         }
         let proved = together.iter().filter_map(|i| self.holders.find(i));
@@ -124,11 +133,14 @@ impl Claim {
         for h in self.holders.live_mut() {
             h.counted = together.contains(&h.instance);
         }
-        let sharers: BTreeSet<Installation> = together.iter().map(|i| i.installation).collect();
         let pairs = self.round.as_mut().map(|r| core::mem::take(&mut r.pairs)).unwrap_or_default();
-        match self.conflict.take() {
-            None => self.declare(ctx, sharers, pairs),
-            Some(conflict) => self.confirm(ctx, conflict, sharers, pairs),
+        let class = self.class(ctx.station.me);
+        if let Some(conflict) = &mut self.conflict {
+            ctx.evidence.confirm(conflict.view.evidence, pairs);
+            conflict.view.class = class;
+            self.promote(ctx, &together);
+        } else {
+            self.declare(ctx, installations(&together), pairs);
         }
     }
 
@@ -167,29 +179,30 @@ impl Claim {
         self.enter(ctx, if flaps { State::Duplicate } else { State::Conflict }, false);
     }
 
-    /// A further proof: duplicate, if it comes late enough and shares an installation with the first.
-    fn confirm<C: Crypto>(
-        &mut self,
-        ctx: &mut Context<'_, C>,
-        mut conflict: Conflict,
-        sharers: BTreeSet<Installation>,
-        pairs: Vec<crate::evidence::EvidencePair>,
-    ) {
-        ctx.evidence.confirm(conflict.view.evidence, pairs);
-        conflict.view.class = self.class(ctx.station.me);
-        let shares = !conflict.sharers.is_disjoint(&sharers);
-        let late_enough = ctx.now.boot.since(conflict.base) >= ctx.confirm_after;
-        let promoted = conflict.view.stage == Stage::Conflict && late_enough && shares;
-        if promoted {
+    /// A further proof: duplicate, if a later round than the first brings it, late enough, and it shares an
+    /// installation with the first.
+    fn promote<C: Crypto>(&mut self, ctx: &mut Context<'_, C>, together: &[Instance]) {
+        let (Some(conflict), Some(round)) = (&mut self.conflict, &self.round) else { return };
+        let later = conflict.base < round.opened && ctx.now.boot.since(conflict.base) >= ctx.confirm_after;
+        let shares = together.iter().any(|i| conflict.sharers.contains(&i.installation));
+        if conflict.view.stage == Stage::Conflict && later && shares {
             conflict.view.stage = Stage::Duplicate;
-        } else if conflict.view.stage == Stage::Conflict && !shares {
-            // Somebody else holds it now: the confirmation starts anew with these.
-            (conflict.base, conflict.sharers) = (ctx.now.boot, sharers);
-        }
-        self.conflict = Some(conflict);
-        if promoted {
             self.tell_duplicate(ctx);
             self.enter(ctx, State::Duplicate, false);
+        }
+    }
+
+    /// A round that proved over-subscription is over: whom it proved, of many, may be others than the next one does.
+    /// If nobody of the first round's is among them, somebody else holds it now, and the confirmation starts anew.
+    pub(super) fn rebase(&mut self, now: Mono, round: &Round, together: &[Instance]) {
+        let Some(conflict) = self.conflict.as_mut().filter(|c| c.view.stage == Stage::Conflict) else {
+            return;
+        };
+        let sharers = installations(together);
+        if conflict.base >= round.opened {
+            conflict.sharers.extend(sharers);
+        } else if conflict.sharers.is_disjoint(&sharers) {
+            (conflict.base, conflict.sharers) = (now, sharers);
         }
     }
 
@@ -299,6 +312,10 @@ impl Claim {
             self.tell_duplicate(ctx);
         }
     }
+}
+
+fn installations(instances: &[Instance]) -> BTreeSet<Installation> {
+    instances.iter().map(|i| i.installation).collect()
 }
 
 #[cfg(test)]

@@ -76,6 +76,8 @@ pub(crate) struct Claim {
     owed: BTreeMap<Instance, hearing::Owed>,
     /// Its holders may look otherwise than when this was last taken: who looks at them need not look again before.
     pub changed: bool,
+    /// Some holder left a whole round unanswered, or did once.
+    pub may_be_one_way: bool,
 }
 
 impl Claim {
@@ -97,6 +99,7 @@ impl Claim {
             entries: VecDeque::new(),
             owed: BTreeMap::new(),
             changed: true,
+            may_be_one_way: false,
         }
     }
 

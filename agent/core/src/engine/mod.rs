@@ -329,7 +329,7 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
 
     fn update_coverage(&mut self, now: Now) {
         let mut one_way = BTreeSet::new();
-        for claim in &self.claims {
+        for claim in self.claims.iter().filter(|c| c.may_be_one_way) {
             // Another run of mine causes nothing by being heard: it may be over, and come late through some box.
             let mine = |h: &&Holder| h.instance.installation == self.station.me.installation;
             let one_way_here = claim.holders.live().filter(|h| h.is_one_way() && !mine(h));

@@ -79,7 +79,7 @@ pub(super) fn license<C: Crypto>(terms: &Terms) -> License {
         group: terms.group.clone(),
         standby: terms.standby,
         standbys: terms.standbys,
-        since_ms: 0,
+        since_ms: terms.since_ms,
     }
 }
 

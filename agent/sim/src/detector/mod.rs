@@ -24,6 +24,8 @@ pub(crate) struct Terms {
     pub standbys: u16,
     pub group: String,
     pub standby: bool,
+    /// Since when it says to hold it, Unix ms; 0 leaves that to the clock.
+    pub since_ms: u64,
 }
 
 /// All that a process is started with.
@@ -77,7 +79,7 @@ pub(crate) trait Detector {
 /// A process of this temper.
 pub(crate) fn with_temper(temper: Temper, make: Make, birth: Birth<'_>) -> Box<dyn Detector> {
     match temper {
-        Temper::Honest => make(birth),
+        Temper::Honest | Temper::Backdates => make(birth),
         Temper::Refuses | Temper::AnswersFalsely => liar::liar(temper, birth),
     }
 }

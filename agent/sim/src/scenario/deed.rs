@@ -109,6 +109,8 @@ pub(crate) enum Link {
     NewPrefix,
     /// This host takes the address, and it gets another.
     PassAddressTo(HostId),
+    /// It has this host's addresses, and no others.
+    SameAddressAs(HostId),
     AddAddress(IpAddr),
     DropAddress(IpAddr),
     Move(SegmentId),

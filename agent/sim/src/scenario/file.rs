@@ -87,12 +87,21 @@ struct LicensePart {
     seats: u16,
     standbys: u16,
     group: String,
+    /// Every host that names it gets one of its own.
+    each: bool,
 }
 
 impl Default for LicensePart {
     fn default() -> LicensePart {
         let product = "xsvr".to_owned();
-        LicensePart { product, serial: String::new(), seats: 1, standbys: 0, group: String::new() }
+        LicensePart {
+            product,
+            serial: String::new(),
+            seats: 1,
+            standbys: 0,
+            group: String::new(),
+            each: false,
+        }
     }
 }
 
@@ -150,8 +159,8 @@ const LICENSE: &str = "xsvr";
 pub(crate) fn read(name: &str, text: &str) -> Result<Scenario, String> {
     let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
     let segments = segments(&file);
-    let licenses = licenses(&file);
-    let plans = plans(&file, &segments, &licenses)?;
+    let mut licenses = licenses(&file);
+    let plans = plans(&file, &segments, &mut licenses)?;
     let names: Vec<String> = plans.iter().map(|h| h.name.clone()).collect();
     let segment_names: Vec<String> = segments.iter().map(|s| s.name.clone()).collect();
     let cast = Cast { hosts: &names, segments: &segment_names };
@@ -212,6 +221,7 @@ fn licenses(file: &File) -> Vec<LicensePlan> {
         seats: part.seats,
         standbys: part.standbys,
         group: part.group.clone(),
+        each: part.each,
     };
     let mut licenses: Vec<LicensePlan> = file.license.iter().map(plan).collect();
     if licenses.is_empty() {
@@ -228,7 +238,16 @@ fn place(what: &str, name: &str, names: impl Iterator<Item = String>) -> Result<
         .ok_or_else(|| format!("there is no {what} \"{name}\"; there are {}", names.join(", ")))
 }
 
-fn plans(file: &File, segments: &[SegmentPlan], licenses: &[LicensePlan]) -> Result<Vec<HostPlan>, String> {
+/// The license that a host without another word holds.
+fn usual(licenses: &[LicensePlan]) -> usize {
+    licenses.iter().position(|l| l.name == LICENSE).unwrap_or(0)
+}
+
+fn plans(
+    file: &File,
+    segments: &[SegmentPlan],
+    licenses: &mut Vec<LicensePlan>,
+) -> Result<Vec<HostPlan>, String> {
     let plain = |name: &String| HostPart {
         name: name.clone(),
         count: None,
@@ -254,12 +273,13 @@ fn plans(file: &File, segments: &[SegmentPlan], licenses: &[LicensePlan]) -> Res
             held.push(place("license", license, licenses.iter().map(|l| l.name.clone()))?);
         }
         if part.licenses.is_empty() {
-            held.push(0);
+            held.push(usual(licenses));
         }
         for n in 1..=part.count.unwrap_or(1) {
+            let name = if part.count.is_some() { format!("{}{n}", part.name) } else { part.name.clone() };
             plans.push(HostPlan {
-                name: if part.count.is_some() { format!("{}{n}", part.name) } else { part.name.clone() },
-                licenses: held.clone(),
+                licenses: held.iter().map(|l| own(licenses, *l, &name)).collect(),
+                name,
                 on: on.clone(),
                 bond: part.bond,
                 standby: part.standby,
@@ -269,6 +289,20 @@ fn plans(file: &File, segments: &[SegmentPlan], licenses: &[LicensePlan]) -> Res
         }
     }
     Ok(plans)
+}
+
+/// The license, or the host's own one of them.
+fn own(licenses: &mut Vec<LicensePlan>, license: usize, host: &str) -> usize {
+    if !licenses[license].each {
+        return license;
+    }
+    let name = format!("{} of {host}", licenses[license].name);
+    licenses.push(LicensePlan {
+        serial: format!("{}-{host}", licenses[license].serial),
+        name,
+        ..licenses[license].clone()
+    });
+    licenses.len() - 1
 }
 
 fn settings(part: &SettingsPart) -> Result<Settings, String> {
@@ -297,7 +331,7 @@ fn truth((at, text): &(String, String), licenses: &[LicensePlan]) -> Result<Trut
     let (numbers, rest) = text.split_once(" holder").ok_or_else(bad)?;
     let license = match rest.trim_start_matches('s').trim().strip_prefix("of ") {
         Some(name) => place("license", name, licenses.iter().map(|l| l.name.clone()))?,
-        None => 0,
+        None => usual(licenses),
     };
     let number = |n: &str| n.trim().parse::<usize>().map_err(|_| bad());
     let (least, most) = match numbers.split_once(" to ") {

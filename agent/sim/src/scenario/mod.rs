@@ -89,6 +89,8 @@ pub(crate) enum Temper {
     Refuses,
     /// Answers, but names a datagram that nobody sent.
     AnswersFalsely,
+    /// Keeps to the protocol, but says that it has held the license since 2026 began.
+    Backdates,
 }
 
 #[derive(Clone, Debug)]
@@ -112,6 +114,8 @@ pub(crate) struct LicensePlan {
     pub seats: u16,
     pub standbys: u16,
     pub group: String,
+    /// Stands for one of each host's own.
+    pub each: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -57,6 +57,7 @@ const SENTENCES: &[(&str, Meaning)] = &[
     ("{hosts} get|gets another address", |s| s.link(|_| Ok(Link::Renumber))),
     ("{hosts} get|gets another IPv6 prefix", |s| s.link(|_| Ok(Link::NewPrefix))),
     ("the address of {hosts} is passed on to {host}", |s| s.link(|s| Ok(Link::PassAddressTo(s.host()?)))),
+    ("{hosts} has the same address as {host}", |s| s.link(|s| Ok(Link::SameAddressAs(s.host()?)))),
     ("{hosts} takes the address {address}", |s| s.link(|s| Ok(Link::AddAddress(s.address()?)))),
     ("{hosts} gives up the address {address}", |s| s.link(|s| Ok(Link::DropAddress(s.address()?)))),
     ("{hosts} move|moves to {segment}", |s| s.link(|s| Ok(Link::Move(s.segment()?)))),

@@ -195,6 +195,11 @@ impl World<'_> {
                 kept.extend(addresses);
                 self.relink(other);
             }
+            Link::SameAddressAs(other) => {
+                let same =
+                    self.machines[other].cards[0].addresses.iter().map(|(ip, _)| (*ip, taken)).collect();
+                self.machines[host].cards[0].addresses = same;
+            }
             Link::AddAddress(ip) => machine.cards[0].addresses.push((ip, taken)),
             Link::DropAddress(ip) => machine.cards[0].addresses.retain(|(a, _)| *a != ip),
             Link::Move(segment) => {

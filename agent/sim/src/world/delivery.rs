@@ -238,6 +238,12 @@ impl World<'_> {
         if machine.suspended.is_some() || machine.process.is_none() || !linked {
             return;
         }
+        // Linux drops IPv4 that comes from elsewhere with an own address as its source.  A host's own echo is let through:
+        // other systems do, and it is the harder case.
+        let clash = frame.source.is_ipv4() && machine.has(frame.segment, frame.source.ip()).is_some();
+        if clash && frame.from.is_some_and(|(from, _)| from != host) {
+            return;
+        }
         if !own && !self.network.passes(frame, host) {
             return;
         }

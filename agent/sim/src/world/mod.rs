@@ -18,11 +18,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use serialnumberd_core::limits::SINCE_MIN_MS;
 use serialnumberd_core::{Arrival, Mono, Settings};
 
 use crate::detector::{Birth, Make, Said, Terms, with_temper};
 use crate::oracle::{Latencies, Oracle};
-use crate::scenario::{HostId, Saying, Scenario, SegmentId, Step};
+use crate::scenario::{HostId, Saying, Scenario, SegmentId, Step, Temper};
 use crate::truth::Truth;
 use clock::Clocks;
 use machine::{Card, Disk, Machine, link_local};
@@ -161,6 +162,11 @@ impl<'a> World<'a> {
                 standbys: plan.standbys,
                 group: plan.group.clone(),
                 standby: self.scenario.hosts[host].standby,
+                since_ms: if self.scenario.hosts[host].temper == Temper::Backdates {
+                    SINCE_MIN_MS
+                } else {
+                    0
+                },
             }
         });
         let machine = Machine {
