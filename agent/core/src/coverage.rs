@@ -161,15 +161,14 @@ impl Ears {
             && self.ears.iter().find(|e| e.index == interface).is_none_or(|e| e.broken.is_some())
     }
 
-    pub(crate) fn next_expiry(&self) -> Option<Mono> {
+    /// When [`Ears::update`] has something to do, if that is before `before`.
+    pub(crate) fn next_expiry(&mut self, before: Mono) -> Option<Mono> {
+        if self.next_loss < before {
+            self.next_loss = self.peers.values().map(Peer::expires).min().unwrap_or(Mono::NEVER);
+        }
         let expecting = (self.expect_peers > 0).then(|| self.since.after(self.patience()));
-        self.peers
-            .values()
-            .map(Peer::expires)
-            .min()
-            .into_iter()
-            .chain(expecting.filter(|at| *at > self.updated && self.is_short()))
-            .min()
+        let expecting = expecting.filter(|at| *at > self.updated && self.is_short());
+        [Some(self.next_loss), expecting].into_iter().flatten().min().filter(|at| *at < before)
     }
 
     /// How long to wait for the peers that are expected.

@@ -320,11 +320,10 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
 
     /// When [`Engine::handle_time`] has something to do; [`Mono::NEVER`] if nothing ever.
     pub fn next_deadline(&mut self) -> Mono {
-        let claims = self.claims.iter().map(|c| c.deadline(&self.station)).min();
-        let deadline = claims.into_iter().chain(self.ears.next_expiry()).min().unwrap_or(Mono::NEVER);
+        let claims = self.claims.iter().map(|c| c.deadline(&self.station)).min().unwrap_or(Mono::NEVER);
         // An expiry alone may be late without harm; what is asked and announced may not.
-        self.health.promise(claims.unwrap_or(Mono::NEVER));
-        deadline
+        self.health.promise(claims);
+        self.ears.next_expiry(claims).unwrap_or(claims)
     }
 
     fn update_coverage(&mut self, now: Now) {
