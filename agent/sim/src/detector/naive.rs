@@ -176,6 +176,10 @@ impl Detector for Naive {
     fn turn(&mut self, _: Now, _: &mut Rng) {}
 
     fn hear(&mut self, now: Now, _: &mut Rng, arrival: &Arrival<'_>) {
+        // An IPv4 program, as they are, where there is IPv4: else it would take a host with both for two.
+        if arrival.source.is_ipv6() && self.addresses().any(|a| a.is_ipv4()) {
+            return;
+        }
         let Ok(datagram) = Datagram::decode(arrival.bytes) else { return };
         let Some(who) = (self.rule)(self, &datagram, arrival.source.ip()) else { return };
         if let Some(held) = self.held.iter_mut().find(|h| h.claim == datagram.claim) {

@@ -49,6 +49,8 @@ struct File {
     must_resolve: Option<String>,
     #[serde(default)]
     must_say: Vec<(String, String, String)>,
+    /// Datagrams a host, over the whole length.
+    must_send_at_most: Option<u64>,
     #[serde(default)]
     guards: Vec<Guard>,
     compose: Option<ComposePart>,
@@ -187,6 +189,7 @@ pub(crate) fn read(name: &str, text: &str) -> Result<Scenario, String> {
         must_not_accuse: file.must_not_accuse,
         must_resolve: file.must_resolve.as_deref().map(span).transpose()?,
         must_say: file.must_say.iter().map(|s| saying(s, &names)).collect::<Result<_, _>>()?,
+        must_send_at_most: file.must_send_at_most,
         guards: file.guards,
         compose: file.compose.map(|c| compose(&c, &file.fault)).transpose()?,
         must_detect: detect,

@@ -204,6 +204,8 @@ pub struct Scenario {
     pub(crate) must_detect: Option<Detect>,
     pub(crate) must_resolve: Option<Duration>,
     pub(crate) must_say: Vec<Saying>,
+    /// Datagrams a host, over the whole length.
+    pub(crate) must_send_at_most: Option<u64>,
     /// Defenses without which it turns red.
     pub guards: Vec<Guard>,
     pub(crate) compose: Option<Compose>,
@@ -240,6 +242,9 @@ impl Scenario {
             let words: std::collections::BTreeSet<&str> =
                 self.must_say.iter().map(|s| s.word.as_str()).collect();
             musts.push(format!("must-say {}", words.into_iter().collect::<Vec<_>>().join("/")));
+        }
+        if let Some(most) = self.must_send_at_most {
+            musts.push(format!("must-send-at-most {most}"));
         }
         if self.compose.is_some() {
             musts.push("as the truth says".to_owned());

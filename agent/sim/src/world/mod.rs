@@ -227,6 +227,12 @@ impl<'a> World<'a> {
 
     fn outcome(mut self) -> Outcome {
         self.oracle.conclude(self.now, &self.truth, self.network.is_whole());
+        if let Some(most) = self.scenario.must_send_at_most {
+            for (host, machine) in self.machines.iter().enumerate().filter(|(_, m)| m.sent > most) {
+                let (name, sent) = (&self.scenario.hosts[host].name, machine.sent);
+                self.oracle.find(self.now, &format!("{name} has sent {sent} datagrams, {most} were allowed"));
+            }
+        }
         let now = self.now;
         let ran = |m: &Machine| m.ran + m.running_since.map_or(Duration::ZERO, |since| now.since(since));
         Outcome {
