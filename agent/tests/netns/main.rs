@@ -1,7 +1,7 @@
 //! The real agent on real networks: every claim that the protocol makes about hosts is shown here by the
 //! binary itself, on port 626, in network namespaces joined by a bridge.
 //!
-//! Needs root, `ip`, `setpriv`, `strace`, `valgrind`, `nmap` and `cc`; a missing one fails the test that
+//! Needs root, `ip`, `nft`, `setpriv`, `strace`, `valgrind`, `nmap` and `cc`; a missing one fails the test that
 //! wants it.  `make test` builds the release agent and passes its path in `SERIALNUMBERD`; without it
 //! the binary that Cargo built beside this test is run.  A namespace belongs to a thread of this process
 //! and has no name: nothing is left behind, however a run ends.
@@ -9,6 +9,7 @@
 //! Timings are shortened (`interval` 1 s instead of 5 min, `confirm_after` 3 s instead of 90 s); all bounds
 //! that the protocol states in absolute seconds are tested as they stand.
 
+mod accusation;
 mod agent;
 mod clock;
 mod lan;
@@ -22,8 +23,12 @@ mod classic;
 mod configuration;
 mod detection;
 mod figures;
+mod firewall;
 mod lifecycle;
 mod links;
+mod loss;
+mod macvlan;
+mod multicast;
 mod plugins;
 mod recognition;
 mod refusals;
