@@ -1,10 +1,11 @@
-//! Losing 30 % of all that comes in.  Holders of seats that are in order stay so, however much of them is missed, and
+//! Losing 30 % of all that comes in, evenly and in bursts.  Holders of seats that are in order stay so, however much of them is missed, and
 //! one too many is found.
 
 use crate::accusation::{nobody_accused, one_too_many};
 use crate::agent::Config;
 use crate::clock::s;
-use crate::lan::{Host, Lan};
+use crate::lan::{Families, Host, Lan};
+use crate::switch::{Bursts, Nic, Wired};
 
 /// By when one too many is found where three datagrams of ten are lost: a question of a round is asked six times,
 /// and a round that fails is followed by those of the others.
@@ -35,4 +36,16 @@ fn even_loss_of_30_percent_accuses_nobody_and_hides_no_duplicate() {
     let lost: Vec<u64> = lan.hosts.iter().map(|host| host.ns.filtered()).collect();
     println!("datagrams lost, host by host: {lost:?}");
     assert!(lost.iter().all(|n| *n > 0), "{lost:?}");
+}
+
+#[test]
+fn bursts_of_loss_of_30_percent_accuse_nobody_and_hide_no_duplicate() {
+    const SEED: u64 = 626;
+    println!("seed {SEED}");
+    let net = Wired::new(Families::Both, (0..3).map(Nic::Cable).collect());
+    net.fabric().losses = (0..3).map(|card| Bursts::of(0.3, SEED + card)).collect();
+    two_seats_then_one_too_many(&net.hosts);
+    let lost = net.fabric().counts.lost;
+    println!("frames lost: {lost}");
+    assert!(lost > 20, "{lost}");
 }

@@ -15,10 +15,12 @@ mod clock;
 mod lan;
 mod namespace;
 mod status;
+mod switch;
 mod wire;
 
 mod access;
 mod bad_input;
+mod bonds;
 mod classic;
 mod configuration;
 mod detection;
@@ -34,3 +36,4 @@ mod recognition;
 mod refusals;
 mod sockets;
 mod verdicts;
+mod vlan;
