@@ -19,6 +19,7 @@ mod switch;
 mod wire;
 
 mod access;
+mod addresses;
 mod bad_input;
 mod bonds;
 mod classic;
@@ -26,6 +27,7 @@ mod configuration;
 mod detection;
 mod figures;
 mod firewall;
+mod freeze;
 mod lifecycle;
 mod links;
 mod loss;
