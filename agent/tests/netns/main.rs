@@ -1,5 +1,5 @@
 //! The real agent on real networks: every claim that the protocol makes about hosts is shown here by the
-//! binary itself, on port 626, in network namespaces joined by a bridge.
+//! binary itself, on port 626, in network namespaces joined by a bridge, or by a switch of these tests' own.
 //!
 //! Needs root, `ip`, `nft`, `setpriv`, `strace`, `valgrind`, `nmap` and `cc`; a missing one fails the test that
 //! wants it.  `make test` builds the release agent and passes its path in `SERIALNUMBERD`; without it
@@ -24,6 +24,7 @@ mod bad_input;
 mod bonds;
 mod classic;
 mod configuration;
+mod crowd;
 mod detection;
 mod figures;
 mod firewall;
