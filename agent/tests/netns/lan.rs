@@ -18,8 +18,8 @@ pub enum Families {
 
 /// An Ethernet with hosts on it.
 pub struct Lan {
-    families: Families,
-    switch: Namespace,
+    /// The bridge `br0`, with a port `pNeth0` for `eth0` of host N.
+    pub switch: Namespace,
     /// The hosts, numbered from 0; number N has 10.0.0.(N+1).
     pub hosts: Vec<Host>,
 }
@@ -32,6 +32,7 @@ pub struct Host {
     pub dir: TempDir,
     /// Its number on the LAN.
     pub number: usize,
+    families: Families,
 }
 
 impl Lan {
@@ -46,9 +47,9 @@ impl Lan {
         switch.ip("link add br0 type bridge stp_state 0 forward_delay 0");
         switch.ip("link set br0 up");
         let hosts = (0..n).map(|number| Host::new(number, families)).collect();
-        let lan = Lan { families, switch, hosts };
+        let lan = Lan { switch, hosts };
         for host in &lan.hosts {
-            lan.plug(host, "eth0", &format!("10.0.0.{}/24", host.number + 1));
+            lan.plug(host, "eth0", &host.address());
         }
         lan
     }
@@ -58,10 +59,7 @@ impl Lan {
         let port = format!("p{}{nic}", host.number);
         self.switch.ip(&format!("link add {port} type veth peer name {nic} netns {}", host.ns.path()));
         self.switch.ip(&format!("link set {port} master br0 up"));
-        if self.families != Families::V6 {
-            host.ns.ip(&format!("addr add {address} brd + dev {nic}"));
-        }
-        host.ns.ip(&format!("link set {nic} up"));
+        host.bring_up(nic, address);
         // A switch forwards only once both ends have found each other.
         within(s(2), "the bridge forwards", || {
             let mut ip = command("ip");
@@ -78,14 +76,28 @@ impl Lan {
 }
 
 impl Host {
-    fn new(number: usize, families: Families) -> Host {
+    /// One that has no network card yet.
+    pub fn new(number: usize, families: Families) -> Host {
         let ns = Namespace::new();
         if families == Families::V4 {
             ns.sysctl("net/ipv6/conf/all/disable_ipv6", "1");
             ns.sysctl("net/ipv6/conf/default/disable_ipv6", "1");
         }
         let dir = tempfile::Builder::new().prefix("slnd-").tempdir().expect("a temporary directory");
-        Host { ns, dir, number }
+        Host { ns, dir, number, families }
+    }
+
+    /// Its usual IPv4 address, with the prefix.
+    pub fn address(&self) -> String {
+        format!("10.0.0.{}/24", self.number + 1)
+    }
+
+    /// Brings up a network card that it has, with that address (but for IPv6 alone).
+    pub fn bring_up(&self, nic: &str, address: &str) {
+        if self.families != Families::V6 {
+            self.ns.ip(&format!("addr add {address} brd + dev {nic}"));
+        }
+        self.ns.ip(&format!("link set {nic} up"));
     }
 }
 

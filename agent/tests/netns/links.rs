@@ -1,7 +1,8 @@
 //! Interfaces that come, go and change their addresses while the agent runs.
 
+use crate::accusation::{FOUND, nobody_accused, one_too_many};
 use crate::agent::Config;
-use crate::clock::{ms, pass, s, throughout};
+use crate::clock::{ms, pass, s, throughout, within};
 use crate::detection::in_duplicate;
 use crate::lan::{Families, Lan};
 use crate::wire::{Tap, WANT, field};
@@ -32,6 +33,38 @@ fn an_interface_removed_while_running_ends_the_conflict() {
     a.reaches("clear", s(6));
     b.reaches("clear", s(6));
     assert_eq!(b.status().claim("xsvr")["coverage"]["state"], "blind", "no interface at all");
+}
+
+/// What an agent hears by each interface that it uses.
+fn heard_by(agent: &crate::agent::Agent) -> Vec<(String, String)> {
+    let coverage = agent.status().claim("xsvr")["coverage"].clone();
+    let interfaces = coverage["interfaces"].as_array().expect("interfaces");
+    let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+    interfaces.iter().map(|i| (text(&i["name"]), text(&i["state"]))).collect()
+}
+
+#[test]
+fn a_second_interface_that_comes_and_goes_is_told_apart_and_brings_its_own_duplicate() {
+    let (here, there) = (Lan::new(2), Lan::new(2));
+    let stranger = here.hosts[1].agent(&Config::sharp().license("xsvr", "XSVR-another", ""));
+    let a = here.hosts[0].agent(&Config::seats(1));
+    nobody_accused(&[&a, &stranger], s(2));
+    let hears = |what: &[(&str, &str)]| {
+        let what: Vec<_> = what.iter().map(|(name, state)| (name.to_string(), state.to_string())).collect();
+        within(FOUND, &format!("coverage {what:?}"), || (heard_by(&a) == what).then_some(()));
+    };
+    hears(&[("eth0", "good")]);
+    there.plug(&here.hosts[0], "eth1", "10.0.0.101/24");
+    hears(&[("eth0", "good"), ("eth1", "none-heard")]);
+    nobody_accused(&[&a, &stranger], s(2));
+    let b = one_too_many(&there.hosts[1], &[&a], &Config::seats(1), FOUND);
+    hears(&[("eth0", "good"), ("eth1", "good")]);
+    there.unplug(&here.hosts[0], "eth1");
+    hears(&[("eth0", "good")]);
+    for agent in [&a, &b] {
+        agent.reaches("clear", FOUND);
+    }
+    nobody_accused(&[&stranger], s(0));
 }
 
 #[test]

@@ -14,6 +14,9 @@ use std::thread::JoinHandle;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{Pid, Uid, getpid, gettid};
 
+/// The exit code of [`command`] if there is no such program.
+const NOT_FOUND: i32 = 127;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A network namespace; see the module.
@@ -84,6 +87,36 @@ impl Namespace {
         let output = self.output(command);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "ip {arguments}: {said}");
+    }
+
+    /// Adds a rule of nftables that is asked about all that comes in.
+    pub fn filter_input(&self, rule: &str) {
+        self.nft(&format!(
+            "add table inet test; add chain inet test input {{ type filter hook input priority 0; }}; \
+             add rule inet test input {rule}"
+        ));
+    }
+
+    /// How many packets the rules of [`Namespace::filter_input`] with a `counter` met so far.
+    pub fn filtered(&self) -> u64 {
+        let rules = self.nft("list table inet test");
+        let counts = rules.split("counter packets ").skip(1).filter_map(|rest| rest.split(' ').next());
+        counts.map(|n| n.parse::<u64>().expect("a number of packets")).sum()
+    }
+
+    /// Removes all rules of [`Namespace::filter_input`].
+    pub fn unfilter(&self) {
+        self.nft("delete table inet test");
+    }
+
+    fn nft(&self, commands: &str) -> String {
+        let mut nft = command("nft");
+        nft.arg(commands);
+        let output = self.output(nft);
+        assert_ne!(output.status.code(), Some(NOT_FOUND), "nft is missing: apt-get install nftables");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "nft {commands}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Writes a kernel setting of this namespace, named by its path under `/proc/sys`.
