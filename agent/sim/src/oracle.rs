@@ -12,7 +12,7 @@ use serialnumberd_core::{Mono, Stage, State};
 use crate::plugin::Plugin;
 use crate::scenario::span::written;
 use crate::scenario::{Detect, HostId, Scenario, Temper};
-use crate::truth::{Span, Truth};
+use crate::truth::{ClaimTruth, Span, Truth};
 
 /// How long an agent may go on accusing when it is over, unless a scenario says less: a holder's lifetime, the round
 /// that waits for it, and a little.
@@ -56,6 +56,17 @@ pub(crate) struct Oracle<'a> {
     pub enforced: u64,
     /// `duplicate` events of any stage.
     pub told: u64,
+    /// When the run was over, and whether nothing was lost any more by then.
+    end: Mono,
+    whole: bool,
+}
+
+/// A host had to say that there were more holders than seats.
+struct Duty {
+    host: HostId,
+    license: usize,
+    from: Mono,
+    until: Mono,
 }
 
 impl<'a> Oracle<'a> {
@@ -67,6 +78,8 @@ impl<'a> Oracle<'a> {
             latencies: Latencies::default(),
             enforced: 0,
             told: 0,
+            end: Mono::NEVER,
+            whole: true,
         }
     }
 
@@ -136,8 +149,9 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// What is to be said when the run is over.
+    /// What is to be said when the run is over; `whole` if nothing is lost any more by then.
     pub(crate) fn conclude(&mut self, end: Mono, truth: &Truth, whole: bool) {
+        (self.end, self.whole) = (end, whole);
         if self.scenario.must_not_accuse && self.enforced > 0 {
             let enforced = self.enforced;
             self.find(
@@ -145,8 +159,7 @@ impl<'a> Oracle<'a> {
                 &format!("{enforced} enforcing verdicts reached a plugin, and nobody must be accused here"),
             );
         }
-        let composed = self.scenario.compose.is_some() || self.scenario.long;
-        // What faults laid over one another leave must be known in the end: a steady round and its questions later.
+        // What faults laid over one another leave must be known in the end: a steady announcement and its round later.
         let in_the_end = Detect {
             within: self.scenario.settings.interval * 2,
             confirm: None,
@@ -154,110 +167,94 @@ impl<'a> Oracle<'a> {
             class: None,
             hosts: None,
         };
-        let detect = self.scenario.must_detect.clone().or(composed.then_some(in_the_end));
-        for license in 0..truth.claims.len() {
+        let detect = self.scenario.must_detect.clone().or(self.scenario.is_composed().then_some(in_the_end));
+        for (license, claim) in truth.claims.iter().enumerate() {
             if let Some(detect) = &detect {
-                self.conclude_detection(end, license, detect, truth, composed, whole);
+                self.conclude_detection(end, license, detect, claim);
             }
-            self.conclude_resolution(end, license, truth);
+            self.conclude_resolution(end, license, claim);
         }
     }
 
     /// Whoever held a license of which there were too many must have said so in time, and gone on saying so.
-    fn conclude_detection(
-        &mut self,
-        end: Mono,
-        license: usize,
-        detect: &Detect,
-        truth: &Truth,
-        only_in_the_end: bool,
-        whole: bool,
-    ) {
-        let claim = &truth.claims[license];
-        for over in &claim.over {
-            for life in &claim.lives {
-                let honest =
-                    matches!(self.scenario.hosts[life.host].temper, Temper::Honest | Temper::Backdates);
-                if !honest || detect.hosts.as_ref().is_some_and(|h| !h.contains(&life.host)) {
-                    continue;
+    fn conclude_detection(&mut self, end: Mono, license: usize, detect: &Detect, truth: &ClaimTruth) {
+        for (over, life) in truth.over.iter().flat_map(|o| truth.lives.iter().map(move |l| (o, l))) {
+            let honest = matches!(self.scenario.hosts[life.host].temper, Temper::Honest | Temper::Backdates);
+            let concerned = detect.hosts.as_ref().is_none_or(|h| h.contains(&life.host));
+            let from = over.from.max(life.span.from).max(detect.after);
+            let until = over.end().min(life.span.end()).min(end);
+            if honest && concerned && from < until && until.since(from) > detect.within {
+                let duty = Duty { host: life.host, license, from, until };
+                if self.whole {
+                    self.must_stand(&duty);
                 }
-                let from = over.from.max(life.span.from).max(detect.after);
-                let until = over.end().min(life.span.end()).min(end);
-                // In a composition only what still stands at the end, when all has healed, must be known.
-                let counts = !only_in_the_end || (until == end && whole);
-                if from < until && until.since(from) > detect.within && counts {
-                    self.measure(from, until, (life.host, license), detect, only_in_the_end);
+                if !self.scenario.is_composed() {
+                    self.must_be_found(&duty, detect);
                 }
             }
         }
     }
 
-    fn measure(
-        &mut self,
-        from: Mono,
-        until: Mono,
-        who: (HostId, usize),
-        detect: &Detect,
-        only_in_the_end: bool,
-    ) {
-        let name = self.name(who.0);
-        let accusations = self.watches.get(&who).map_or(&[][..], |w| &w.accusations);
-        let first = accusations.iter().find(|a| a.span.end() > from && a.span.from < until).cloned();
-        let last_moment = until.before(Duration::from_millis(1));
-        let stands = accusations.iter().any(|a| a.span.covers(last_moment));
-        let confirmed = accusations
-            .iter()
-            .filter(|a| a.span.end() > from && a.span.from < until)
-            .find_map(|a| a.confirmed)
-            .map(|at| at.since(from));
-        if !stands {
+    fn accusations(&self, duty: &Duty) -> Vec<Accusation> {
+        let all = self.watches.get(&(duty.host, duty.license)).map_or(&[][..], |w| &w.accusations);
+        all.iter().filter(|a| a.span.end() > duty.from && a.span.from < duty.until).cloned().collect()
+    }
+
+    /// What was found is not forgotten while it is so.  Of faults laid over one another, only what still is at the
+    /// end counts, when all has healed.
+    fn must_stand(&mut self, duty: &Duty) {
+        let last_moment = duty.until.before(Duration::from_millis(1));
+        let stands = self.accusations(duty).iter().any(|a| a.span.covers(last_moment));
+        if !stands && (duty.until == self.end || !self.scenario.is_composed()) {
+            let name = self.name(duty.host);
             self.find(
-                until,
-                &format!("{name} no longer says that there are more holders than seats, but there are"),
+                duty.until,
+                &format!("{name} does not say that there are more holders than seats, but there are"),
             );
         }
-        if only_in_the_end {
-            return;
-        }
-        let Some(first) = first else {
+    }
+
+    fn must_be_found(&mut self, duty: &Duty, detect: &Detect) {
+        let name = self.name(duty.host);
+        let accusations = self.accusations(duty);
+        let Some(first) = accusations.first() else {
+            let since = written(duty.from);
             self.find(
-                until,
-                &format!(
-                    "{name} never found that there were more holders than seats since {}",
-                    written(from)
-                ),
+                duty.until,
+                &format!("{name} never found that there were more holders than seats since {since}"),
             );
             return;
         };
-        let took = first.span.from.since(from);
+        let took = first.span.from.since(duty.from);
         self.latencies.conflict.push(took);
+        let confirmed = accusations.iter().find_map(|a| a.confirmed).map(|at| at.since(duty.from));
         self.latencies.duplicate.extend(confirmed);
-        if took > detect.within {
-            self.find(
-                first.span.from,
-                &format!("{name} found it after {took:?} only, {:?} were allowed", detect.within),
-            );
+        let allowed = detect.within;
+        if took > allowed {
+            self.find(first.span.from, &format!("{name} found it after {took:?}, {allowed:?} were allowed"));
         }
         if let Some(class) = &detect.class
             && !first.classes.iter().any(|c| c == class)
         {
             self.find(first.span.from, &format!("{name} calls it {:?}, it is \"{class}\"", first.classes));
         }
-        if let Some(confirm) = detect.confirm.filter(|c| until.since(from) > *c)
-            && confirmed.is_none_or(|took| took > confirm)
+        if let Some(allowed) = detect.confirm.filter(|c| duty.until.since(duty.from) > *c)
+            && confirmed.is_none_or(|took| took > allowed)
         {
-            self.find(until, &format!("{name} confirmed it after {confirmed:?}, {confirm:?} were allowed"));
+            self.find(
+                duty.until,
+                &format!("{name} confirmed it after {confirmed:?}, {allowed:?} were allowed"),
+            );
         }
     }
 
     /// Nobody goes on accusing when it is over.
-    fn conclude_resolution(&mut self, end: Mono, license: usize, truth: &Truth) {
+    fn conclude_resolution(&mut self, end: Mono, license: usize, claim: &ClaimTruth) {
         let allowed = self.scenario.must_resolve.unwrap_or(RESOLVE);
         let mut late = Vec::new();
         for ((host, _), watch) in self.watches.iter().filter(|((_, l), _)| *l == license) {
             for accusation in &watch.accusations {
                 let until = accusation.span.end().min(end);
-                let claim = &truth.claims[license];
                 // Who sleeps says nothing, and has its time when it wakes up.
                 let life = claim.lives.iter().rfind(|l| l.host == *host && l.span.from <= until);
                 let from = life.map_or(accusation.span.from, |l| l.span.from.max(accusation.span.from));

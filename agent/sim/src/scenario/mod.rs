@@ -228,6 +228,11 @@ impl Scenario {
         SHIPPED.iter().map(|(name, text)| Scenario::read(name, text)).collect()
     }
 
+    /// Whether faults are drawn for it.
+    pub(crate) fn is_composed(&self) -> bool {
+        self.compose.is_some()
+    }
+
     /// What it asks for, in the words of its file.
     #[must_use]
     pub fn musts(&self) -> String {
