@@ -38,15 +38,20 @@ pub const CONFIRM_AFTER: Duration = Duration::from_secs(90);
 /// Between rounds while duplicate.
 pub const DUPLICATE_ROUND_EVERY: Duration = Duration::from_secs(60);
 /// When those still missing are asked again after a round's opening broadcast.
-pub const ROUND_STEPS: [Duration; 5] = [
+pub const ROUND_STEPS: [Duration; 10] = [
     Duration::from_millis(200),
     Duration::from_secs(1),
     Duration::from_secs(2),
+    Duration::from_secs(3),
     Duration::from_secs(4),
+    Duration::from_secs(5),
+    Duration::from_secs(6),
+    Duration::from_secs(7),
     Duration::from_secs(8),
+    Duration::from_secs(9),
 ];
 /// The step (index into [`ROUND_STEPS`]) that also goes by broadcast: the holder's address may have changed.
-pub const ROUND_BROADCAST_STEP: usize = 4;
+pub const ROUND_BROADCAST_STEP: usize = 8;
 /// A round stays open at least this long unless all have answered.
 pub const ROUND_OPEN: Duration = Duration::from_secs(10);
 /// With many seats a round stays open one second for each so many of them: asking is limited to 20 a second.
@@ -149,8 +154,10 @@ const _: () = assert!(
     ROUND_OPEN.as_secs() <= LIVE_FOR.as_secs(),
     "an answer to a round's first question must still be live"
 );
-const _: () =
-    assert!(ROUND_STEPS[4].as_secs() < ROUND_OPEN.as_secs(), "the last question needs time to be answered");
+const _: () = assert!(
+    ROUND_STEPS[ROUND_STEPS.len() - 1].as_secs() < ROUND_OPEN.as_secs(),
+    "the last question needs time to be answered"
+);
 const _: () = assert!(ROUND_OPEN.as_secs() < DUPLICATE_ROUND_EVERY.as_secs(), "one round at a time");
 const _: () = assert!(RESERVED_BUDGET < TOTAL_BUDGET && VERIFY_RESERVED < VERIFY_TOTAL);
 const _: () = assert!(OWED as u64 == TOTAL_BUDGET as u64 * LIVE_FOR.as_secs());

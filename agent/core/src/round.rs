@@ -30,8 +30,8 @@ pub(crate) struct Round {
     pub opened: Mono,
     step: usize,
     pub asked: BTreeMap<Instance, Asked>,
-    /// It has proved over-subscription.
-    pub found: bool,
+    /// When it proved over-subscription.
+    pub found: Option<Mono>,
     /// Sending failed, so silence means nothing.
     pub void: bool,
     pub pairs: Vec<EvidencePair>,
@@ -48,7 +48,7 @@ impl Round {
             closes: now.after(ROUND_OPEN.max(by_seats)),
             step: 0,
             asked,
-            found: false,
+            found: None,
             void: false,
             pairs: Vec::new(),
         }

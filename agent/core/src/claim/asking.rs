@@ -76,7 +76,7 @@ impl Claim {
 
     fn close_round<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>) {
         let Some(round) = self.round.take() else { return };
-        if round.void && !round.found {
+        if round.void && round.found.is_none() {
             // Sending failed meanwhile: silence proves nothing, so it is asked again.
             self.open_round::<C, D>(ctx);
             return;
@@ -93,15 +93,15 @@ impl Claim {
                 }
             }
         }
-        if round.found {
+        if let Some(found) = round.found {
             let together = self.alive_together::<D>(&round);
             for h in self.holders.live_mut() {
                 h.counted = together.contains(&h.instance);
             }
-            self.rebase(ctx.now.boot, &round, &together);
+            self.rebase(found, &round, &together);
             self.update_told::<C>(ctx);
         }
-        self.conclude::<C, D>(ctx, round.found);
+        self.conclude::<C, D>(ctx, round.found.is_some());
         self.ask_undecided::<C, D>(ctx, &round);
     }
 

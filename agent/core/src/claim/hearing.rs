@@ -119,7 +119,7 @@ impl Claim {
         // Enough to show that the seats are exceeded, and never more than half of all that is kept.
         let bound = (usize::from(self.license.seats) + EVIDENCE_PAIRS_PER_ROUND).min(EVIDENCE_PAIRS / 2);
         match &self.conflict {
-            Some(conflict) if round.found => {
+            Some(conflict) if round.found.is_some() => {
                 let second = conflict.base < round.opened;
                 let kept = ctx.evidence.find(conflict.view.evidence);
                 let full = kept.is_none_or(|e| if second { e.second.len() } else { e.first.len() } >= bound);

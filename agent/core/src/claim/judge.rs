@@ -117,7 +117,7 @@ impl Claim {
     pub(super) fn judge<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>) {
         let Some(round) = &self.round else { return };
         let together = self.alive_together::<D>(round);
-        if round.found {
+        if round.found.is_some() {
             // Whoever proves itself later counts from then on: when another leaves, the seats hang on it.
             self.holders.live_mut().filter(|h| together.contains(&h.instance)).for_each(|h| h.counted = true);
             self.promote(ctx, &together);
@@ -128,7 +128,7 @@ impl Claim {
             return;
         }
         if let Some(round) = &mut self.round {
-            round.found = true;
+            round.found = Some(ctx.now.boot);
         }
         for h in self.holders.live_mut() {
             h.counted = together.contains(&h.instance);
@@ -194,7 +194,7 @@ impl Claim {
 
     /// A round that proved over-subscription is over: whom it proved, of many, may be others than the next one does.
     /// If nobody of the first round's is among them, somebody else holds it now, and the confirmation starts anew.
-    pub(super) fn rebase(&mut self, now: Mono, round: &Round, together: &[Instance]) {
+    pub(super) fn rebase(&mut self, found: Mono, round: &Round, together: &[Instance]) {
         let Some(conflict) = self.conflict.as_mut().filter(|c| c.view.stage == Stage::Conflict) else {
             return;
         };
@@ -202,7 +202,7 @@ impl Claim {
         if conflict.base >= round.opened {
             conflict.sharers.extend(sharers);
         } else if conflict.sharers.is_disjoint(&sharers) {
-            (conflict.base, conflict.sharers) = (now, sharers);
+            (conflict.base, conflict.sharers) = (found, sharers);
         }
     }
 
@@ -233,7 +233,7 @@ impl Claim {
             self.next_round = None;
             if let Some(round) = &mut self.round {
                 // It may yet prove another one.
-                round.found = false;
+                round.found = None;
             }
             self.holders.live_mut().for_each(|h| h.counted = false);
             self.tell_resolved(ctx, conflict.view.id, cause);
