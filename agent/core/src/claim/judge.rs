@@ -125,7 +125,8 @@ impl Claim {
             h.counted = together.contains(&h.instance);
         }
         let sharers: BTreeSet<Installation> = together.iter().map(|i| i.installation).collect();
-        let pairs = self.round.as_mut().map(|r| core::mem::take(&mut r.pairs)).unwrap_or_default();
+        // The round keeps them, too: if this conflict ends, what it proved may count in its next one.
+        let pairs = self.round.as_ref().map(|r| r.pairs.clone()).unwrap_or_default();
         match self.conflict.take() {
             None => self.declare(ctx, sharers, pairs),
             Some(conflict) => self.confirm(ctx, conflict, sharers, pairs),
@@ -175,16 +176,20 @@ impl Claim {
         sharers: BTreeSet<Installation>,
         pairs: Vec<crate::evidence::EvidencePair>,
     ) {
-        ctx.evidence.confirm(conflict.view.evidence, pairs);
         conflict.view.class = self.class(ctx.station.me);
         let shares = !conflict.sharers.is_disjoint(&sharers);
         let late_enough = ctx.now.boot.since(conflict.base) >= ctx.confirm_after;
         let promoted = conflict.view.stage == Stage::Conflict && late_enough && shares;
+        if shares {
+            ctx.evidence.confirm(conflict.view.evidence, pairs);
+        } else {
+            // Somebody else holds it now: the confirmation starts anew with these, and evidence of its own.
+            (conflict.base, conflict.sharers) = (ctx.now.boot, sharers);
+            let (product, claim) = (self.license.product, self.license.keys.id());
+            conflict.view.evidence = ctx.evidence.open::<C>(product, claim, conflict.view.id, pairs);
+        }
         if promoted {
             conflict.view.stage = Stage::Duplicate;
-        } else if conflict.view.stage == Stage::Conflict && !shares {
-            // Somebody else holds it now: the confirmation starts anew with these.
-            (conflict.base, conflict.sharers) = (ctx.now.boot, sharers);
         }
         self.conflict = Some(conflict);
         if promoted {
