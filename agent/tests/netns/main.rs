@@ -21,6 +21,7 @@ mod bad_input;
 mod classic;
 mod configuration;
 mod detection;
+mod evidence;
 mod figures;
 mod lifecycle;
 mod links;
