@@ -111,3 +111,18 @@ fn a_conflict_that_ends_within_its_round_leaves_its_proofs_to_the_next() {
     let found = check::<Standard>(&exhibit(&lan, a, id, 2)).unwrap();
     assert!(together(&found.rounds[0]).contains(&puppets[2].instance));
 }
+
+#[test]
+fn a_site_license_of_500_seats_can_be_shown_to_be_exceeded() {
+    let (mut lan, a, mut puppets) = crowd(500, 500);
+    let began = lan.now.before(secs(1));
+    // Its first pair stays, and its newest takes a place of its own.
+    puppets[0].answers(&mut lan, a, began);
+    puppets.iter_mut().for_each(|puppet| {
+        puppet.answers(&mut lan, a, began);
+    });
+    let (_, id) = told(&lan, a)[0];
+    let exhibit = exhibit(&lan, a, id, 500);
+    let found = check::<Standard>(&exhibit).unwrap();
+    assert_eq!((exhibit.first.len(), found.rounds[0].taken), (501, 501));
+}

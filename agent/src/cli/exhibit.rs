@@ -186,8 +186,8 @@ fn believed(case: &Case, found: &Findings) -> Vec<String> {
 
 fn open_questions(checked: Checked) -> Vec<String> {
     let mut points = vec![
-        "Which machines these are: a recorder that cheats could have a second key. `serialnumberd status --json` on \
-         the other host shows whether the key that answered is there (`installation`)."
+        "Which machines these are: a recorder that cheats could have a second key. `serialnumberd status --json` on a \
+         host shows which key is its own (`installation`)."
             .to_owned(),
     ];
     if checked == Checked::WithoutSerial {

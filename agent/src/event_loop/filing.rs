@@ -12,7 +12,7 @@ use super::{Agent, host_name};
 use crate::evidence::{Case, Done};
 use crate::status::wall_ms;
 
-/// Holders that come and go change a conflict's evidence several times a second; a file of 500 has 1.6 MiB.
+/// Holders that come and go change a conflict's evidence several times a second; a file of 500 has 1.7 MiB.
 const SPACING: Duration = Duration::from_secs(10);
 /// A disk that refused is asked again.
 const RETRY: Duration = Duration::from_secs(60);

@@ -122,12 +122,19 @@ impl Document {
             first: pairs("first", &self.first)?,
             second: pairs("second", &self.second)?,
         };
+        let declared_ms = time("declared", &self.declared)?;
+        if ended.is_some_and(|(at, _)| at < declared_ms) {
+            return Err("it is said to have ended before it was declared".to_owned());
+        }
+        if exhibit.first.iter().map(|e| e.asked_ms).min() > Some(declared_ms) {
+            return Err("it is said to have been declared before its first question was asked".to_owned());
+        }
         Ok(Case {
             exhibit,
             conflict: self.conflict,
             stage: word("stage", Stage::of_word(&self.stage))?,
             coverage: word("coverage", Coverage::of_word(&self.coverage))?,
-            declared_ms: time("declared", &self.declared)?,
+            declared_ms,
             ended,
             host: self.recorder.host,
             version: self.recorder.version,

@@ -123,6 +123,17 @@ fn members_say_something_or_are_named() {
         ("\"seats\": 1", "\"chairs\": 1", "unknown field `chairs`"),
         ("  \"seats\": 1,\n", "", "missing field `seats`"),
         ("\"declared\": \"2", "\"declared\": \"x", "its member `declared` is not a time"),
+        ("\"declared\": \"2026", "\"declared\": \"2025", "been declared before its first question"),
+        (
+            "  \"recorder\": {",
+            "  \"ended\": {\"at\": \"2026-11-23T14:51:02.999Z\", \"cause\": \"silent\"},\n  \"recorder\": {",
+            "it is said to have ended before it was declared",
+        ),
+        (
+            "  \"recorder\": {",
+            "  \"ended\": {\"at\": \"2027-11-23T14:51:02.999Z\", \"cause\": \"shame\"},\n  \"recorder\": {",
+            "its member `ended.cause` is not a word",
+        ),
         ("\"asked\": \"2", "\"asked\": \"x", "its member `first[0].asked` is not a time"),
         ("\"address\": \"192.0.2.7:626\"", "\"address\": \"alpha\"", "`first[0].address` is not an address"),
         ("\"question\": \"534e", "\"question\": \"534E", "`first[0].question` is not 640 hex digits"),
