@@ -26,7 +26,7 @@ impl Peer {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Ear {
     index: u32,
     name: String,
@@ -42,7 +42,7 @@ struct Ear {
 }
 
 /// What this agent can hear.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ears {
     ears: Vec<Ear>,
     peers: BTreeMap<(u32, Installation), Peer>,

@@ -24,7 +24,7 @@ pub const SALT_PREFIX: &[u8] = b"serialnumberd/1/";
 /// What the engine needs of cryptography.
 pub trait Crypto {
     /// An installation's secret key.
-    type Signer;
+    type Signer: Clone;
     /// The secret key of a 32-byte seed.
     fn signer(seed: &[u8; 32]) -> Self::Signer;
     /// Its public half.

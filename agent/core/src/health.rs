@@ -18,7 +18,7 @@ pub enum Mishap {
 }
 
 /// Watches the clocks against each other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Health {
     seen: Now,
     /// When the loop promised to turn again.

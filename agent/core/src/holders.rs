@@ -103,7 +103,7 @@ pub(crate) enum Heard {
 }
 
 /// The holders of one claim but this agent itself.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Holders {
     table: BTreeMap<Instance, Holder>,
     /// Never later than the first expiry.

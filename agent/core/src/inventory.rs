@@ -8,7 +8,7 @@ use crate::limits::PEERS;
 use crate::{ClaimId, HolderView, Instance, Mono, Product};
 
 /// Who announced which foreign claim.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Inventory {
     seen: BTreeMap<(ClaimId, Instance), (Product, HolderView)>,
 }

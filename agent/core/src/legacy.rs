@@ -28,7 +28,7 @@ words!(
 );
 
 /// Limits on classic texts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Desk {
     total: Bucket,
     sources: Sources,

@@ -19,7 +19,7 @@ pub(crate) struct Asked {
 }
 
 /// A round of one claim.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Round {
     /// Ordinal of its opening broadcast: answers to earlier questions do not count.
     pub first: u64,

@@ -7,7 +7,7 @@ use crate::limits::{LIVE, LIVE_FOR, SENT_LOG};
 use crate::{BootId, ClaimId, Mono, Tag};
 
 /// A datagram of mine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Sent {
     tag: Tag,
     boot: BootId,
@@ -30,7 +30,7 @@ pub(crate) struct Question {
 }
 
 /// The newest datagrams of this process, across its boot ids.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct SentLog {
     sent: VecDeque<Sent>,
     /// Ordinal of `sent[0]`.

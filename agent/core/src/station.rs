@@ -26,7 +26,7 @@ const INSTANCE_RATE: Rate = Rate { size: INSTANCE_BUDGET, refill: core::time::Du
 const TOTAL_RATE: Rate = Rate::per_second(TOTAL_BUDGET);
 
 /// A license as this host holds it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct License {
     /// What is licensed.
     pub product: Product,
@@ -68,6 +68,7 @@ impl Purse {
 }
 
 /// Who I am on the wire.
+#[derive(Clone)]
 pub(crate) struct Station<C: Crypto> {
     signer: C::Signer,
     pub me: Instance,

@@ -11,7 +11,7 @@ const SOURCE_RATE: Rate = Rate::per_second(VERIFY_SOURCE);
 const TOTAL_RATE: Rate = Rate::per_second(VERIFY_TOTAL);
 
 /// Token buckets before signature checks.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct VerifyBudget {
     total: Bucket,
     sources: Sources,
@@ -32,7 +32,7 @@ impl VerifyBudget {
 }
 
 /// A bucket a source address, bounded.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Sources {
     buckets: BTreeMap<IpAddr, Bucket>,
 }

@@ -27,7 +27,7 @@ pub(crate) struct Incoming<'a> {
 }
 
 /// An answer that waits for the budget: a unicast question is always answered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Owed {
     answers: Tag,
     to: Destination,

@@ -41,7 +41,7 @@ pub(crate) struct Context<'a, C: Crypto> {
 }
 
 /// An over-subscription that was proved.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Conflict {
     pub view: ConflictView,
     /// Since when the confirmation counts: the round that first proved who is proved again.
@@ -53,7 +53,7 @@ pub(crate) struct Conflict {
 }
 
 /// A claim held on this host.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Claim {
     pub license: License,
     /// The digest of the license's group, as datagrams carry it.

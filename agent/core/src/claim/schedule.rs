@@ -24,7 +24,7 @@ enum Step {
 }
 
 /// When a claim announces itself.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Schedule {
     step: Step,
     at: Mono,

@@ -106,7 +106,8 @@ pub struct ClaimBrief<'a> {
     pub group: &'a str,
 }
 
-/// The protocol's state machine for one agent.
+/// The protocol's state machine for one agent.  A clone of it is what a live snapshot of its machine holds.
+#[derive(Clone)]
 pub struct Engine<C: Crypto = Standard, D: Defenses = AllOn> {
     settings: Settings,
     station: Station<C>,

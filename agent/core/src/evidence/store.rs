@@ -9,7 +9,7 @@ use crate::limits::EVIDENCE_PAIRS;
 use crate::{ClaimId, EvidenceId, Product};
 
 /// All evidence kept: at most [`EVIDENCE_PAIRS`] pairs, oldest conflicts dropped first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct EvidenceStore {
     kept: VecDeque<Evidence>,
 }
