@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,8 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use serialnumberd_core::ClaimId;
 use zeroize::Zeroizing;
+
+use crate::durable;
 
 const KEY: &str = "installation.key";
 const MEMORY: &str = "memory.json";
@@ -158,22 +160,10 @@ fn read_memory(path: &Path) -> Result<Memory, String> {
     })
 }
 
-/// Writes `bytes` beside `path`, brings them to the disk and puts them in its place.
+/// Writes `bytes` beside `path` and puts them in its place.
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let new = path.with_extension("new");
-    let written = (|| {
-        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        // The new name, too, is to outlast a power cut: a key that is lost is another installation.
-        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
-    })();
-    if written.is_err() {
-        // What is half written is of no use; that it cannot be removed either changes nothing.
-        let _ = fs::remove_file(&new);
-    }
-    written
+    // The directory is locked and nobody else's.
+    durable::replace(path, &path.with_extension("new"), bytes, false)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(test)]
 pub(crate) use convert::tests::{SECOND, other_holder};
 pub use convert::{InterfaceNames, interface};
-pub use time::{rfc3339, wall_time};
+pub use time::{parse_rfc3339, rfc3339, wall_ms, wall_time};
 
 /// The whole document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -8,6 +8,8 @@ use crate::{GroupDigest, Installation, Product, Tag};
 
 /// Prefix of what is signed, its NUL included.
 pub const SIGNATURE_CONTEXT: &[u8; 26] = b"serialnumberd v1 datagram\0";
+/// Prefix of what is signed of a file of evidence, its NUL included: never that of a datagram.
+pub const EVIDENCE_CONTEXT: &[u8; 26] = b"serialnumberd v1 evidence\0";
 /// BLAKE3 derive_key context of the claim id.
 pub const CLAIM_ID_CONTEXT: &str = "serialnumberd v1 claim id";
 /// BLAKE3 derive_key context of the MAC key.
@@ -61,6 +63,27 @@ pub fn group_digest<C: Crypto>(claim_key: &[u8; 32], name: &str) -> GroupDigest 
     } else {
         GroupDigest(first(&C::keyed(claim_key, &[name.as_bytes()])))
     }
+}
+
+fn evidence_message(text: &[u8]) -> [u8; 58] {
+    let mut message = [0; 58];
+    message[..26].copy_from_slice(EVIDENCE_CONTEXT);
+    message[26..].copy_from_slice(&digest(blake3::Hasher::new(), &[text]));
+    message
+}
+
+/// An installation's signature over a file of evidence: [`EVIDENCE_CONTEXT`], then BLAKE3 of `text`.
+#[must_use]
+pub fn sign_evidence(signer: &SigningKey, text: &[u8]) -> [u8; 64] {
+    signer.sign(&evidence_message(text)).to_bytes()
+}
+
+/// Whether `signature` is `installation`'s over a file of evidence; small-order keys never verify.
+#[must_use]
+pub fn verify_evidence(installation: &Installation, text: &[u8], signature: &[u8; 64]) -> bool {
+    let signature = ed25519_dalek::Signature::from_bytes(signature);
+    VerifyingKey::from_bytes(&installation.0)
+        .is_ok_and(|key| key.verify_strict(&evidence_message(text), &signature).is_ok())
 }
 
 /// The real thing: Ed25519, BLAKE3, Argon2id.

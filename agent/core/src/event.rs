@@ -14,6 +14,15 @@ macro_rules! words {
         pub enum $name { $($(#[$vdoc])* $variant,)* }
 
         impl $name {
+            /// All of them.
+            pub const ALL: &[$name] = &[$($name::$variant),*];
+
+            /// What a word of the protocol stands for.
+            #[must_use]
+            pub fn of_word(word: &str) -> Option<$name> {
+                $name::ALL.iter().copied().find(|it| it.as_str() == word)
+            }
+
             /// The protocol's lower-case word for it.
             #[must_use]
             pub fn as_str(self) -> &'static str {

@@ -18,7 +18,7 @@ mod defenses;
 mod engine;
 mod entropy;
 mod event;
-mod evidence;
+pub mod evidence;
 mod fate;
 mod health;
 mod holders;

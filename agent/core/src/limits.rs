@@ -123,9 +123,10 @@ pub const VERIFY_RESERVED: u32 = VERIFY_TOTAL / 4;
 pub const VERIFY_SOURCE: u32 = 100;
 /// A foreign claim's signature is checked for coverage only, at most so often an interface.
 pub const SAMPLE_EVERY: Duration = Duration::from_secs(1);
-/// Pairs of question and answer that are kept as evidence.
-pub const EVIDENCE_PAIRS: usize = 1000;
-/// Pairs kept of one round: more would prove nothing more.
+/// Pairs of question and answer that are kept as evidence, half of them for each round: enough for a site license of
+/// 500 seats, and up to 549.
+pub const EVIDENCE_PAIRS: usize = 1100;
+/// Pairs kept of one round beyond those that exceeding its seats takes: more would prove nothing more.
 pub const EVIDENCE_PAIRS_PER_ROUND: usize = 16;
 /// Events waiting to be fetched; the agent fetches them every turn, and one datagram makes at most a few.
 pub const EVENTS: usize = 4096;

@@ -32,6 +32,8 @@ pub(crate) struct Round {
     pub asked: BTreeMap<Instance, Asked>,
     /// When it proved over-subscription.
     pub found: Option<Mono>,
+    /// What it proved shares an installation with what the conflict's first round proved.
+    pub shares: bool,
     /// Sending failed, so silence means nothing.
     pub void: bool,
     pub pairs: Vec<EvidencePair>,
@@ -49,6 +51,7 @@ impl Round {
             step: 0,
             asked,
             found: None,
+            shares: false,
             void: false,
             pairs: Vec::new(),
         }

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use serialnumberd_core::Product;
+use serialnumberd_core::{EvidenceId, Product};
 
 use crate::control::client::Client;
+use crate::evidence::id_of_text;
 use crate::paths::Environment;
 
 const EXAMPLES: &str = "\
@@ -51,6 +52,9 @@ pub(super) enum Command {
     Reload(ControlArgs),
     /// Say goodbye on the network and end
     Stop(ControlArgs),
+    /// List, show, export and verify the evidence of conflicts
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
     /// Ask a host in the classic text format of the original
     Query(QueryArgs),
     /// List and describe plugins
@@ -182,6 +186,87 @@ pub(super) struct ProbeArgs {
     pub(super) control: ControlArgs,
 }
 
+#[derive(Debug, Subcommand)]
+pub(super) enum EvidenceCommand {
+    /// List what is kept, the newest conflict first
+    List(EvidenceListArgs),
+    /// Check one and tell what it shows
+    Show(EvidenceShowArgs),
+    /// Write one to a file, for whoever is to check it
+    Export(EvidenceExportArgs),
+    /// Check a file: takes no agent, no network and no serial number
+    Verify(EvidenceVerifyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EvidenceSource {
+    /// Read this state directory, where no agent runs
+    #[arg(long, value_name = "DIR", conflicts_with = "control")]
+    pub(super) state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) control: ControlArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EvidenceListArgs {
+    /// Print it as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) source: EvidenceSource,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EvidenceShowArgs {
+    /// Its id, 32 hex digits
+    #[arg(value_parser = evidence_id)]
+    pub(super) id: EvidenceId,
+    /// Print what it shows as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) source: EvidenceSource,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EvidenceExportArgs {
+    /// Its id, 32 hex digits
+    #[arg(value_parser = evidence_id)]
+    pub(super) id: EvidenceId,
+    /// The file to write, which must not exist; - is standard output
+    pub(super) file: PathBuf,
+    /// Overwrite the file if it exists
+    #[arg(long)]
+    pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) source: EvidenceSource,
+}
+
+const VERIFY_EXAMPLES: &str = "\
+Exits with 0 only if the file is as its recorder signed it, both signatures of every pair, nonces,
+claim and order of times are right, and the holders shown exceed the seats. With the serial number
+it also checks that the claim is that serial's, and that all who spoke knew it.
+
+Examples:
+  serialnumberd evidence verify conflict.json
+  serialnumberd evidence verify conflict.json --serial-file ./xsvr.serial";
+
+#[derive(Debug, Args)]
+#[command(after_help = VERIFY_EXAMPLES)]
+pub(super) struct EvidenceVerifyArgs {
+    /// The file; - is standard input
+    pub(super) file: PathBuf,
+    /// The file that holds the license's serial number
+    #[arg(long, value_name = "FILE")]
+    pub(super) serial_file: Option<PathBuf>,
+    /// The fail-over group that all who name one must name
+    #[arg(long, value_name = "NAME", requires = "serial_file")]
+    pub(super) group: Option<String>,
+    /// Print what it shows as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 const QUERY_EXAMPLES: &str = "\
 Sends SNQUERY: <address>:<token>:<product> and prints the fields of the answer. An agent answers
 only with legacy = \"answer\", and only to who is on its own network.
@@ -262,6 +347,11 @@ fn product(text: &str) -> Result<Product, String> {
     Product::new(text).map_err(|e| e.to_string())
 }
 
+fn evidence_id(text: &str) -> Result<EvidenceId, String> {
+    id_of_text(text)
+        .ok_or_else(|| "expected 32 hex digits, as `serialnumberd evidence list` shows them".to_owned())
+}
+
 /// A duration that somebody waits: 1 ms to 1 min.
 fn wait(text: &str) -> Result<Duration, String> {
     let duration =
@@ -305,6 +395,13 @@ mod tests {
             "serialnumberd statsu",
             "serialnumberd plugin info",
             "serialnumberd config check",
+            "serialnumberd evidence",
+            "serialnumberd evidence show",
+            "serialnumberd evidence show ../../etc/passwd",
+            "serialnumberd evidence show ABCDEF01ABCDEF01ABCDEF01ABCDEF01",
+            "serialnumberd evidence export 0123456789abcdef0123456789abcdef",
+            "serialnumberd evidence list --state-dir d --control c",
+            "serialnumberd evidence verify f --group web",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
@@ -333,6 +430,8 @@ mod tests {
         command.build();
         let subcommands = command.get_subcommands().map(|sub| sub.get_name().to_owned());
         let nested = ["plugin list", "plugin info", "config check", "config init"].map(str::to_owned);
+        let of_evidence = ["list", "show", "export", "verify"].map(|name| format!("evidence {name}"));
+        let nested = nested.into_iter().chain(of_evidence);
         for name in subcommands.chain(nested).filter(|name| name != "help") {
             let page = help(&format!("serialnumberd {name} --help"));
             assert!(page.contains("Usage: serialnumberd"), "{page}");

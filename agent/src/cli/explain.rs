@@ -10,7 +10,7 @@ use super::status::{coverage_tone, state_tone, verdict_tone, verdict_word, when}
 use crate::control::protocol::Request;
 use crate::paths::Environment;
 use crate::status::{ClaimStatus, ConflictStatus, HolderStatus, Status};
-use crate::text::{Cell, Palette, Tone, count, relative, table, time_key, wrap};
+use crate::text::{Cell, Palette, Tone, clean, count, relative, table, time_key, wrap};
 
 /// Holders and evidence beyond this are counted, not listed: `status --json` has them all.
 const LISTED: usize = 16;
@@ -200,7 +200,7 @@ fn proof(holder: &HolderStatus, now: &str) -> String {
 fn evidence(palette: Palette, claim: &ClaimStatus, conflict: &ConflictStatus) -> String {
     let shown = format!(
         "Conflict {}, class {}, evidence {}: questions of this host and the answers, both signed. The agent keeps \
-         the datagrams.",
+         the datagrams, for anyone to check.",
         conflict.id, conflict.class, conflict.evidence
     );
     let mut text = wrap("  ", 2, &shown);
@@ -226,6 +226,9 @@ fn evidence(palette: Palette, claim: &ClaimStatus, conflict: &ConflictStatus) ->
     if unlisted > 0 {
         text.push_str(&format!("  and {unlisted} more\n"));
     }
+    let id = clean(&conflict.evidence);
+    text.push_str(&format!("  To hand it out:       serialnumberd evidence export {id} FILE\n"));
+    text.push_str("  To check such a file: serialnumberd evidence verify FILE\n");
     text
 }
 

@@ -7,6 +7,8 @@ mod args;
 mod ask;
 mod check;
 mod configuration;
+mod evidence;
+mod exhibit;
 mod explain;
 mod mending;
 mod output;
@@ -62,6 +64,7 @@ fn run_command(command: Command, commands: Commands) -> Ending {
         Command::Probe(args) => ask::probe(&args, &environment),
         Command::Reload(args) => ask::reload(&args, &environment),
         Command::Stop(args) => ask::stop(&args, &environment),
+        Command::Evidence(command) => evidence::evidence(&command, &environment),
         Command::Query(args) => query::query(&args),
         Command::Plugin(command) => plugin::plugin(&command, &environment),
         Command::Config(command) => configuration::configuration(&command, &environment),

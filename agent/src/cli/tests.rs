@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{explain, plugin, status};
+use super::exhibit::Checked;
+use super::{evidence, exhibit, explain, plugin, status};
+use crate::control::protocol::EvidenceSummary;
+use crate::evidence::fixture;
 use crate::plugin::{Description, Manifest, OptionKind, OptionSpec, Permissions};
 use crate::status::{
     AgentStatus, ClaimStatus, ConflictStatus, Counters, CoverageStatus, EvidencePair, HolderStatus,
@@ -384,4 +387,53 @@ fn plugins_are_listed_with_those_that_are_hidden() {
     );
     let none = plugin::render_list(Palette::default(), &["/a".into()], &[]);
     assert_eq!(none, "no plugin in /a\n");
+}
+
+#[test]
+fn evidence_says_what_is_proved_and_what_is_only_said() {
+    let case = fixture::case();
+    let found = serialnumberd_core::evidence::check::<serialnumberd_core::Standard>(&case.exhibit).unwrap();
+    let page = |checked| exhibit::render(Palette::default(), &case, &found, checked);
+    golden("evidence.txt", &page(Checked::WithoutSerial));
+    golden("evidence-serial.txt", &page(Checked::WithSerial { of_group: Some(4) }));
+    let document = exhibit::document(&case, &found, Checked::WithoutSerial);
+    golden("evidence.json", &format!("{document:#}\n"));
+}
+
+#[test]
+fn evidence_of_a_clone_does_not_prove_two_machines() {
+    let clone = fixture::clone();
+    let found = serialnumberd_core::evidence::check::<serialnumberd_core::Standard>(&clone.exhibit).unwrap();
+    golden(
+        "evidence-clone.txt",
+        &exhibit::render(Palette::default(), &clone, &found, Checked::WithoutSerial),
+    );
+}
+
+#[test]
+fn kept_evidence_is_listed_with_what_is_damaged() {
+    let good = EvidenceSummary {
+        id: "77e1".repeat(8),
+        product: "xsvr".to_owned(),
+        class: "copy".to_owned(),
+        stage: "duplicate".to_owned(),
+        declared: at("14:51:03"),
+        ended: Some(at("15:00:00")),
+        others: vec!["alpha".to_owned(), "evil\x1b[2J".to_owned()],
+        bytes: 4000,
+        flaw: None,
+    };
+    let damaged = EvidenceSummary {
+        id: "88e1".repeat(8),
+        flaw: Some("it was cut off: it does not end with its recorder's signature".to_owned()),
+        ..EvidenceSummary::default()
+    };
+    let alone = EvidenceSummary {
+        others: vec!["evil\x1b[2J".to_owned()],
+        ended: None,
+        stage: "conflict".to_owned(),
+        ..good.clone()
+    };
+    golden("evidence-list.txt", &evidence::render_list(Palette::default(), &[good, alone, damaged]));
+    assert!(evidence::render_list(Palette::default(), &[]).contains("no conflict was found here"));
 }

@@ -9,7 +9,7 @@ mod license;
 mod load;
 mod plugin;
 mod problem;
-mod regular;
+pub(crate) mod regular;
 mod reload;
 mod serial;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// What the kernel says.
-pub(super) fn open(path: &Path) -> io::Result<Option<(File, Metadata)>> {
+pub(crate) fn open(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let meta = file.metadata()?;
     Ok(meta.is_file().then_some((file, meta)))

@@ -12,7 +12,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use serialnumberd_core::Product;
+use serialnumberd_core::{EvidenceId, Product};
+
+pub use crate::evidence::EvidenceSummary;
+use crate::evidence::id_of_text;
 
 /// The version that both sides open with.  Two sides speak the lower of their versions.
 pub const PROTO: u32 = 1;
@@ -47,6 +50,11 @@ pub enum Request {
     },
     /// Read the configuration again.  Answered by [`ReloadAnswer`].
     Reload,
+    /// The kept evidence: [`EvidenceList`], or of one conflict [`EvidenceText`].
+    Evidence {
+        /// Of which conflict; `None` lists all of them.
+        id: Option<EvidenceId>,
+    },
     /// Say goodbye and end.
     Stop,
 }
@@ -73,6 +81,22 @@ pub struct CheckAnswer {
 pub struct ReloadAnswer {
     /// What is allowed but unwise.
     pub warnings: Vec<String>,
+}
+
+/// The answer to [`Request::Evidence`] without an id.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EvidenceList {
+    /// What is kept, the newest conflict first.
+    pub evidence: Vec<EvidenceSummary>,
+}
+
+/// The answer to [`Request::Evidence`] with an id.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EvidenceText {
+    /// The file, byte for byte.
+    pub text: String,
 }
 
 /// One line.
@@ -163,7 +187,11 @@ pub fn request_line(id: u64, request: &Request) -> Vec<u8> {
         Request::Probe { product: Some(product) } => {
             fields.insert("product".to_owned(), product.as_str().into());
         }
+        Request::Evidence { id: Some(id) } => {
+            fields.insert("evidence".to_owned(), id.to_string().into());
+        }
         Request::Probe { product: None }
+        | Request::Evidence { id: None }
         | Request::Status
         | Request::Watch
         | Request::Reload
@@ -203,7 +231,7 @@ fn line<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 impl Request {
-    const NAMES: [&'static str; 6] = ["status", "check", "watch", "probe", "reload", "stop"];
+    const NAMES: [&'static str; 7] = ["status", "check", "watch", "probe", "reload", "evidence", "stop"];
 
     /// Its name on the wire.
     #[must_use]
@@ -214,6 +242,7 @@ impl Request {
             Request::Watch => "watch",
             Request::Probe { .. } => "probe",
             Request::Reload => "reload",
+            Request::Evidence { .. } => "evidence",
             Request::Stop => "stop",
         }
     }
@@ -232,6 +261,7 @@ impl Request {
             "watch" => Request::Watch,
             "probe" => Request::Probe { product: product(arguments)? },
             "reload" => Request::Reload,
+            "evidence" => Request::Evidence { id: evidence(arguments)? },
             "stop" => Request::Stop,
             _ => {
                 let known = Request::NAMES.join(", ");
@@ -252,6 +282,14 @@ fn product(arguments: &Map<String, Value>) -> Result<Option<Product>, String> {
         Some(Value::String(text)) => Product::new(text).map(Some).map_err(|e| e.to_string()),
         Some(_) => Err("`product` is a text, such as \"xsvr\"".to_owned()),
     }
+}
+
+fn evidence(arguments: &Map<String, Value>) -> Result<Option<EvidenceId>, String> {
+    let id = match arguments.get("evidence") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(value) => value.as_str().and_then(id_of_text),
+    };
+    id.map(Some).ok_or_else(|| "`evidence` is an id of 32 hex digits in lower case".to_owned())
 }
 
 fn wait_ms(arguments: &Map<String, Value>) -> Result<u32, String> {
@@ -294,6 +332,8 @@ mod tests {
             Request::Probe { product: None },
             Request::Probe { product: Some(product) },
             Request::Reload,
+            Request::Evidence { id: None },
+            Request::Evidence { id: Some(EvidenceId([0xab; 16])) },
             Request::Stop,
         ] {
             let Line::Request { id: 9, name, arguments } = read(&request_line(9, &request)) else {
@@ -331,6 +371,8 @@ mod tests {
             ("check", json!({"product": 1}), "`product` is a text"),
             ("check", json!({"product": "x", "wait_ms": 60_001}), "up to 60000"),
             ("check", json!({"product": "x", "wait_ms": -1}), "up to 60000"),
+            ("evidence", json!({"evidence": "../memory"}), "32 hex digits"),
+            ("evidence", json!({"evidence": 7}), "32 hex digits"),
         ] {
             let error = Request::read(name, arguments.as_object().unwrap()).unwrap_err();
             assert!(error.contains(said), "{error}");

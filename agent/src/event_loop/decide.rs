@@ -21,6 +21,7 @@ impl Agent {
         self.publish_holders();
         for event in events {
             log_event(&event);
+            self.note_evidence(&event);
             self.take_event(event);
         }
         if self.engine.beats() != self.beats {

@@ -7,6 +7,7 @@
 //! One turn: all input, then time, then consequences, then output.  The clock is read once a turn.
 
 mod decide;
+mod filing;
 mod links;
 mod reload;
 mod report;
@@ -28,6 +29,7 @@ use serialnumberd_core::{AllOn, ClaimId, ClaimKeys, Engine, Mono, Now, Product, 
 use crate::config::Config;
 use crate::control::server::Server;
 use crate::counters::Counters;
+use crate::evidence::Archivist;
 use crate::generation::Generation;
 use crate::identity::StateDir;
 use crate::plugin::{HostInfo, PluginHost};
@@ -96,6 +98,8 @@ pub struct Agent {
     engine: Engine<Standard, AllOn>,
     beats: u64,
     state: StateDir,
+    archivist: Archivist<requests::Asker>,
+    filing: filing::Filing,
     held: BTreeMap<ClaimId, Held>,
     /// Something happened that a verdict may depend on.
     unsettled: bool,
@@ -235,9 +239,12 @@ impl Agent {
         self.now = clock::now();
         self.engine.shut_down(self.now, &mut os_entropy);
         self.flush_transmits();
-        let Agent { plugins, setup, control, stop_wanted, sockets, state, .. } = self;
+        self.close_evidence();
+        let Agent { plugins, setup, control, stop_wanted, sockets, archivist, state, .. } = self;
         // Whoever is abandoned was named in the log.
         let _abandoned = plugins.stop(setup.config.agent.stop_timeout);
+        // In this order: the next agent may have the directory once nobody writes to it.
+        drop(archivist);
         drop((sockets, state));
         if let Some(mut control) = control {
             control.hide();

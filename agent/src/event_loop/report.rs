@@ -46,6 +46,7 @@ impl Agent {
                 .iter()
                 .chain(&self.unjoined)
                 .map(|(i, why)| self.broken_text(*i, why))
+                .chain(self.filing.trouble().map(str::to_owned))
                 .collect(),
         }
     }

@@ -6,6 +6,7 @@ use serialnumberd_core::{Mono, Product, State};
 use super::{Agent, os_entropy};
 use crate::control::protocol::{CheckAnswer, Request};
 use crate::control::server::{ClientId, Incoming};
+use crate::evidence::Wanted;
 use crate::record::Verdict;
 use crate::verdict::PATIENCE;
 
@@ -53,6 +54,12 @@ impl Agent {
             }
             Request::Reload => self.reload(Some(asker)),
             Request::Stop => self.stop_wanted.push(asker),
+            Request::Evidence { id } => {
+                let begun = self.archivist.answer(asker, id.map_or(Wanted::List, Wanted::Text));
+                if let Err(sentence) = begun {
+                    self.reply(asker, &Err(sentence));
+                }
+            }
             // The server keeps the list of watchers.
             Request::Watch => self.reply(asker, &Ok(json!({}))),
         }

@@ -8,13 +8,18 @@ use std::sync::atomic::AtomicBool;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
-use serialnumberd_core::{ClaimKeys, Engine, Identity, License, Serial, Settings, wire::HostName};
+use serialnumberd_core::{
+    ClaimKeys, Crypto as _, Engine, Identity, License, Serial, Settings, Standard, wire::HostName,
+};
 
+use super::filing::Filing;
+use super::requests::Asker;
 use super::{Agent, Held, Setup, Wake, host_info, host_name, os_entropy};
 use crate::clock;
 use crate::config::{AgentConfig, Config, LicenseConfig};
 use crate::control::{Access, server::Server};
 use crate::counters::Counters;
+use crate::evidence::{Archivist, Shelf};
 use crate::generation::Generation;
 use crate::identity::StateDir;
 use crate::plugin::{Clocks, PluginError, PluginHost};
@@ -58,6 +63,7 @@ impl Agent {
         let engine = Engine::new(now, &mut os_entropy, &identity, settings(agent));
         let keys: Vec<ClaimKeys> = setup.config.licenses.iter().map(derive).collect::<Result<_, _>>()?;
         let plugins = start_plugins(&setup, &wake, &keys)?;
+        let archivist = archivist(&state, &identity, &wake);
         let mut agent = Agent {
             poll,
             ready: mio::Events::with_capacity(READY),
@@ -80,6 +86,8 @@ impl Agent {
             engine,
             beats: 0,
             state,
+            archivist,
+            filing: Filing::default(),
             held: BTreeMap::new(),
             unsettled: true,
             again: false,
@@ -180,6 +188,12 @@ fn register(
             .map_err(|e| format!("a socket cannot be polled: {e}"))?;
     }
     Ok(())
+}
+
+fn archivist(state: &StateDir, identity: &Identity, wake: &Wake) -> Archivist<Asker> {
+    let bell = wake.clone();
+    let signer = Standard::signer(&identity.seed);
+    Archivist::new(Shelf::of(state.path()), signer, Arc::new(move || bell.ring()))
 }
 
 fn start_plugins(setup: &Setup, wake: &Wake, keys: &[ClaimKeys]) -> Result<PluginHost, String> {

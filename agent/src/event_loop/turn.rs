@@ -70,7 +70,8 @@ impl Agent {
         let plugins = self.plugins.next_deadline_ns().map(Mono);
         let verdicts = self.held.values().filter_map(|h| h.verdict.deadline()).min();
         let checks = self.checks.iter().map(|c| c.until).min();
-        let rest = [plugins, verdicts, checks, self.look_at].into_iter().flatten().min();
+        let rest =
+            [plugins, verdicts, checks, self.look_at, self.filing.deadline()].into_iter().flatten().min();
         self.engine.next_deadline().min(rest.unwrap_or(Mono::NEVER))
     }
 
@@ -91,6 +92,7 @@ impl Agent {
         self.take_actions();
         self.on_time();
         self.take_events();
+        self.file_evidence();
         self.settle_verdicts();
         self.answer_checks();
         self.flush_transmits();

@@ -16,9 +16,22 @@ pub fn rfc3339(wall_ms: u64) -> String {
 /// A point of `CLOCK_BOOTTIME` as RFC 3339, by what the wall clock says now.
 #[must_use]
 pub fn wall_time(now: &Now, at: Mono) -> String {
+    rfc3339(wall_ms(now, at))
+}
+
+/// A point of `CLOCK_BOOTTIME` in Unix milliseconds, by what the wall clock says now.
+#[must_use]
+pub fn wall_ms(now: &Now, at: Mono) -> u64 {
     let ms = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
     let ahead = ms(at.since(now.boot));
-    rfc3339(now.wall_ms.saturating_sub(ms(now.boot.since(at))).saturating_add(ahead))
+    now.wall_ms.saturating_sub(ms(now.boot.since(at))).saturating_add(ahead)
+}
+
+/// The Unix milliseconds of an RFC 3339 time as [`rfc3339`] writes it.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<u64> {
+    let at = humantime::parse_rfc3339(text).ok()?;
+    u64::try_from(at.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
 #[cfg(test)]
@@ -30,6 +43,10 @@ mod tests {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(rfc3339(1_767_225_600_123), "2026-01-01T00:00:00.123Z");
         assert_eq!(rfc3339(u64::MAX), "9999-12-31T23:59:59.999Z");
+        assert_eq!(parse_rfc3339("2026-01-01T00:00:00.123Z"), Some(1_767_225_600_123));
+        for no_time in ["", "soon", "2026-01-01T00:00:00", "1969-12-31T23:59:59Z"] {
+            assert_eq!(parse_rfc3339(no_time), None, "{no_time}");
+        }
     }
 
     #[test]

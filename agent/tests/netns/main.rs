@@ -26,6 +26,7 @@ mod classic;
 mod configuration;
 mod crowd;
 mod detection;
+mod evidence;
 mod figures;
 mod firewall;
 mod freeze;

@@ -98,7 +98,7 @@ impl Claim {
             for h in self.holders.live_mut() {
                 h.counted = together.contains(&h.instance);
             }
-            self.rebase(found, &round, &together);
+            self.rebase::<C>(ctx, found, &round, &together);
             self.update_told::<C>(ctx);
         }
         self.conclude::<C, D>(ctx, round.found.is_some());

@@ -5,7 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 use super::{Claim, Context};
 use crate::crypto::Crypto;
 use crate::entropy::chance;
-use crate::evidence::EvidencePair;
+use crate::evidence::{self, EvidencePair};
 use crate::fate::Fate;
 use crate::holders::{Heard, Holder, Proof};
 use crate::limits::{ANSWERERS, EVIDENCE_PAIRS, EVIDENCE_PAIRS_PER_ROUND, LIVE_FOR, OWED};
@@ -105,11 +105,13 @@ impl Claim {
         let newest = holder.proof.map_or(question.ordinal, |p| p.ordinal.max(question.ordinal));
         holder.proof = Some(Proof { ordinal: newest, at: ctx.now.boot });
         holder.silent = None;
+        let heard_at = holder.first_heard;
         let Some(round) = self.round.as_mut().filter(|r| question.ordinal >= r.first) else { return };
         let pair = EvidencePair {
             instance: incoming.datagram.instance,
             question: question.bytes.clone(),
             answer: alloc::boxed::Box::new(*incoming.raw),
+            heard_at,
             asked_at: question.at,
             answered_at: ctx.now.boot,
             answered_ms: ctx.now.wall_ms,
@@ -117,19 +119,15 @@ impl Claim {
             interface: incoming.interface,
         };
         // Enough to show that the seats are exceeded, and never more than half of all that is kept.
-        let bound = (usize::from(self.license.seats) + EVIDENCE_PAIRS_PER_ROUND).min(EVIDENCE_PAIRS / 2);
-        match &self.conflict {
-            Some(conflict) if round.found.is_some() => {
-                let second = conflict.base < round.opened;
-                let kept = ctx.evidence.find(conflict.view.evidence);
-                let full = kept.is_none_or(|e| if second { e.second.len() } else { e.first.len() } >= bound);
-                if !full {
-                    ctx.evidence.add(conflict.view.evidence, second, pair);
-                }
+        let counted = usize::from(self.license.seats) + usize::from(self.license.standbys);
+        let bound = (counted + EVIDENCE_PAIRS_PER_ROUND).min(EVIDENCE_PAIRS / 2);
+        if let Some(conflict) = self.conflict.as_ref().filter(|_| round.found.is_some()) {
+            let first = conflict.base >= round.opened;
+            if first || round.shares {
+                ctx.evidence.add(conflict.view.evidence, !first, pair.clone(), bound);
             }
-            _ if round.pairs.len() < bound => round.pairs.push(pair),
-            _ => {}
         }
+        evidence::keep(&mut round.pairs, pair, bound);
     }
 
     /// Hearing `instance` may join it to the open round, or begin one.

@@ -133,13 +133,13 @@ impl Claim {
         for h in self.holders.live_mut() {
             h.counted = together.contains(&h.instance);
         }
-        let pairs = self.round.as_mut().map(|r| core::mem::take(&mut r.pairs)).unwrap_or_default();
         let class = self.class(ctx.station.me);
         if let Some(conflict) = &mut self.conflict {
-            ctx.evidence.confirm(conflict.view.evidence, pairs);
             conflict.view.class = class;
             self.promote(ctx, &together);
         } else {
+            // The round keeps them, too: if this conflict ends, what it proved may count in its next one.
+            let pairs = self.round.as_ref().map(|r| r.pairs.clone()).unwrap_or_default();
             self.declare(ctx, installations(&together), pairs);
         }
     }
@@ -182,10 +182,16 @@ impl Claim {
     /// A further proof: duplicate, if a later round than the first brings it, late enough, and it shares an
     /// installation with the first.
     fn promote<C: Crypto>(&mut self, ctx: &mut Context<'_, C>, together: &[Instance]) {
-        let (Some(conflict), Some(round)) = (&mut self.conflict, &self.round) else { return };
-        let later = conflict.base < round.opened && ctx.now.boot.since(conflict.base) >= ctx.confirm_after;
-        let shares = together.iter().any(|i| conflict.sharers.contains(&i.installation));
-        if conflict.view.stage == Stage::Conflict && later && shares {
+        let (Some(conflict), Some(round)) = (&mut self.conflict, &mut self.round) else { return };
+        if conflict.base >= round.opened {
+            return;
+        }
+        if !round.shares && together.iter().any(|i| conflict.sharers.contains(&i.installation)) {
+            round.shares = true;
+            ctx.evidence.confirm(conflict.view.evidence, round.pairs.clone());
+        }
+        let late_enough = ctx.now.boot.since(conflict.base) >= ctx.confirm_after;
+        if conflict.view.stage == Stage::Conflict && late_enough && round.shares {
             conflict.view.stage = Stage::Duplicate;
             self.tell_duplicate(ctx);
             self.enter(ctx, State::Duplicate, false);
@@ -193,16 +199,23 @@ impl Claim {
     }
 
     /// A round that proved over-subscription is over: whom it proved, of many, may be others than the next one does.
-    /// If nobody of the first round's is among them, somebody else holds it now, and the confirmation starts anew.
-    pub(super) fn rebase(&mut self, found: Mono, round: &Round, together: &[Instance]) {
-        let Some(conflict) = self.conflict.as_mut().filter(|c| c.view.stage == Stage::Conflict) else {
-            return;
-        };
-        let sharers = installations(together);
+    /// If nobody of the first round's is among them, somebody else holds it now: the confirmation starts anew with
+    /// these, and evidence of its own.
+    pub(super) fn rebase<C: Crypto>(
+        &mut self,
+        ctx: &mut Context<'_, C>,
+        found: Mono,
+        round: &Round,
+        together: &[Instance],
+    ) {
+        let Some(conflict) = self.conflict.as_mut() else { return };
         if conflict.base >= round.opened {
-            conflict.sharers.extend(sharers);
-        } else if conflict.sharers.is_disjoint(&sharers) {
-            (conflict.base, conflict.sharers) = (found, sharers);
+            conflict.sharers.extend(installations(together));
+        } else if !round.shares {
+            (conflict.base, conflict.sharers) = (found, installations(together));
+            let (product, claim) = (self.license.product, self.license.keys.id());
+            conflict.view.evidence =
+                ctx.evidence.open::<C>(product, claim, conflict.view.id, round.pairs.clone());
         }
     }
 
@@ -233,7 +246,7 @@ impl Claim {
             self.next_round = None;
             if let Some(round) = &mut self.round {
                 // It may yet prove another one.
-                round.found = None;
+                (round.found, round.shares) = (None, false);
             }
             self.holders.live_mut().for_each(|h| h.counted = false);
             self.tell_resolved(ctx, conflict.view.id, cause);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serialnumberd_core::wire::Datagram;
 use serialnumberd_core::{
     Arrival, ClaimKeys, ClaimView, Coverage, Destination, Engine, Event, Fate, Identity, Interface, License,
-    Mono, Now, Product, Serial, Settings, Stage, Standard, State, Tag,
+    Mono, Now, Product, Serial, Settings, Stage, Standard, State, Tag, evidence, limits,
 };
 use zeroize::Zeroizing;
 
@@ -262,8 +262,23 @@ impl Lan {
         self.hosts[n].engine.coverage(self.at()).0
     }
 
+    /// Whoever is told of a conflict can show it to a third party, in every test.
+    fn show_evidence(&self, n: usize, event: &Event) {
+        let Event::Duplicate { claim, evidence, class, seats, .. } = event else { return };
+        let engine = &self.hosts[n].engine;
+        let kept = engine.evidence(*evidence).expect("what was told of is kept");
+        let standbys = engine.claims(self.at()).find(|c| c.claim == *claim).map_or(0, |c| c.standbys);
+        let told = |at: Mono| at.0 / 1_000_000;
+        let exhibit =
+            kept.exhibit(engine.installation(), *class, (*seats, standbys), told, |i| format!("eth{i}"));
+        if usize::from(*seats) < limits::EVIDENCE_PAIRS / 2 {
+            evidence::check::<Standard>(&exhibit).unwrap_or_else(|flaw| panic!("host {n}: {flaw}"));
+        }
+    }
+
     fn collect(&mut self, n: usize) {
         while let Some(event) = self.hosts[n].engine.poll_event() {
+            self.show_evidence(n, &event);
             self.hosts[n].events.push(event);
         }
         while let Some(transmit) = self.hosts[n].engine.poll_transmit() {

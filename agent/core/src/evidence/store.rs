@@ -1,0 +1,139 @@
+//! The evidence that an engine keeps in memory, bounded.  That it outlasts the process is the agent's matter.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::{Evidence, EvidencePair, id_of};
+use crate::crypto::Crypto;
+use crate::limits::EVIDENCE_PAIRS;
+use crate::{ClaimId, EvidenceId, Product};
+
+/// All evidence kept: at most [`EVIDENCE_PAIRS`] pairs, oldest conflicts dropped first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EvidenceStore {
+    kept: VecDeque<Evidence>,
+}
+
+/// Adds a pair to those of a round, at most `bound` of them.
+///
+/// Of one instance the answer to the newest question is kept: it shows longest that the instance was alive.  But
+/// the round's first pair stays as it is, since it names the evidence.
+pub(crate) fn keep(pairs: &mut Vec<EvidencePair>, pair: EvidencePair, bound: usize) {
+    // The network may bring an answer twice.
+    if pairs.iter().any(|p| p.answer == pair.answer) {
+        return;
+    }
+    let place = pairs.iter().skip(1).position(|p| p.instance == pair.instance).map(|place| place + 1);
+    match place {
+        Some(place) if pairs[place].asked_at <= pair.asked_at => pairs[place] = pair,
+        None if pairs.len() < bound => pairs.push(pair),
+        _ => {}
+    }
+}
+
+impl EvidenceStore {
+    /// Names and keeps a new evidence.
+    pub(crate) fn open<C: Crypto>(
+        &mut self,
+        product: Product,
+        claim: ClaimId,
+        conflict_id: u64,
+        first: Vec<EvidencePair>,
+    ) -> EvidenceId {
+        let id = first.first().map_or_else(EvidenceId::default, |p| id_of::<C>(&p.question, &p.answer));
+        self.kept.push_back(Evidence { id, product, claim, conflict_id, first, second: Vec::new() });
+        self.trim();
+        id
+    }
+
+    /// Adds a pair to the first or second round of the newest evidence of this name, at most `bound` to each.
+    pub(crate) fn add(&mut self, id: EvidenceId, second: bool, pair: EvidencePair, bound: usize) {
+        if let Some(evidence) = self.kept.iter_mut().rev().find(|e| e.id == id) {
+            keep(if second { &mut evidence.second } else { &mut evidence.first }, pair, bound);
+            self.trim();
+        }
+    }
+
+    /// Replaces the second round.
+    pub(crate) fn confirm(&mut self, id: EvidenceId, pairs: Vec<EvidencePair>) {
+        if let Some(evidence) = self.kept.iter_mut().rev().find(|e| e.id == id) {
+            evidence.second = pairs;
+            self.trim();
+        }
+    }
+
+    fn trim(&mut self) {
+        let pairs = |e: &Evidence| e.first.len() + e.second.len();
+        let mut total: usize = self.kept.iter().map(pairs).sum();
+        while total > EVIDENCE_PAIRS && self.kept.len() > 1 {
+            total -= self.kept.pop_front().map_or(0, |e| pairs(&e));
+        }
+    }
+
+    pub(crate) fn find(&self, id: EvidenceId) -> Option<&Evidence> {
+        self.kept.iter().rev().find(|e| e.id == id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BootId, Installation, Instance, Mono, Standard};
+    use alloc::boxed::Box;
+    use alloc::vec;
+    use core::net::SocketAddr;
+
+    /// The `n`th pair, of instance `who`.
+    fn pair_of(who: u8, n: usize) -> EvidencePair {
+        let bytes = u16::try_from(n).unwrap().to_be_bytes();
+        let mut question = Box::new([0; 320]);
+        question[..2].copy_from_slice(&bytes);
+        EvidencePair {
+            instance: Instance { installation: Installation([who; 32]), boot: BootId([1; 8]) },
+            answer: question.clone(),
+            question,
+            heard_at: Mono(0),
+            asked_at: Mono(n as u64),
+            answered_at: Mono(n as u64 + 1),
+            answered_ms: 0,
+            from: SocketAddr::new(core::net::Ipv4Addr::LOCALHOST.into(), 626),
+            interface: 1,
+        }
+    }
+
+    fn pair(n: usize) -> EvidencePair {
+        pair_of(1, n)
+    }
+
+    #[test]
+    fn the_oldest_conflicts_go_first() {
+        let mut store = EvidenceStore::default();
+        let product = Product::new("xsvr").unwrap();
+        let ids: Vec<EvidenceId> = (0..EVIDENCE_PAIRS)
+            .map(|n| store.open::<Standard>(product, ClaimId::default(), n as u64, vec![pair(n)]))
+            .collect();
+        assert!(ids.iter().all(|id| store.find(*id).is_some()), "all of them fit");
+        store.confirm(ids[EVIDENCE_PAIRS - 1], vec![pair(0), pair(1)]);
+        let gone = ids.iter().position(|id| store.find(*id).is_some());
+        assert_eq!(gone, Some(2), "two pairs more, the two oldest less");
+        store.add(ids[EVIDENCE_PAIRS - 1], false, pair(2), 16);
+        assert_eq!(ids.iter().position(|id| store.find(*id).is_some()), Some(3));
+    }
+
+    #[test]
+    fn who_answers_often_takes_nobodys_place() {
+        let mut pairs = Vec::new();
+        let kept = |pairs: &[EvidencePair]| -> Vec<(u8, u64)> {
+            pairs.iter().map(|p| (p.instance.installation.0[0], p.asked_at.0)).collect()
+        };
+        for n in [0, 1, 2, 9, 3, 9] {
+            keep(&mut pairs, pair_of(1, n), 3);
+        }
+        assert_eq!(kept(&pairs), [(1, 0), (1, 9)], "the first, and the answer to the newest question");
+        keep(&mut pairs, pair_of(2, 4), 3);
+        keep(&mut pairs, pair_of(3, 5), 3);
+        assert_eq!(kept(&pairs), [(1, 0), (1, 9), (2, 4)], "full");
+        keep(&mut pairs, pair_of(2, 6), 3);
+        assert_eq!(kept(&pairs), [(1, 0), (1, 9), (2, 6)]);
+    }
+}
