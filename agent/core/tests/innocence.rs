@@ -273,3 +273,19 @@ fn what_befell_the_agent_is_told_once() {
     assert_eq!(engine.turn(stepped, &mut entropy), Some(Mishap::ClockStepped));
     assert_eq!(engine.turn(stepped, &mut entropy), None);
 }
+
+#[test]
+fn a_machine_state_that_is_restored_is_another_boot() {
+    let mut lan = Lan::new(241);
+    let boot = |lan: &Lan, n: usize| lan.hosts[n].engine.instance().boot;
+    let pool = lan.rng.clone();
+    let first = lan.host_from(1, Settings::default(), 1, pool.clone());
+    lan.kill(first);
+    lan.run(secs(1));
+    let restored = lan.host_from(1, Settings::default(), 1, pool);
+    assert_ne!(
+        boot(&lan, first),
+        boot(&lan, restored),
+        "its sequences would be those of the run that is gone"
+    );
+}
