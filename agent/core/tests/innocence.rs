@@ -289,3 +289,18 @@ fn a_machine_state_that_is_restored_is_another_boot() {
         "its sequences would be those of the run that is gone"
     );
 }
+
+#[test]
+fn a_suspicion_ends_when_the_suspect_only_waits() {
+    let mut lan = Lan::new(251);
+    let a = lan.host(1, Settings::default());
+    lan.claim(a, License { standbys: 1, ..license("S") });
+    lan.run(secs(20));
+    let mut mute = Puppet::new(9, 1, "S");
+    mute.announces(&mut lan, a);
+    lan.run(secs(30));
+    assert_eq!(lan.state(a), State::Suspected);
+    mute.license = License { group: String::from("g"), standby: true, ..license("S") };
+    mute.announces(&mut lan, a);
+    assert_eq!(lan.state(a), State::Clear, "a STANDBY takes no seat");
+}

@@ -64,6 +64,14 @@ impl Claim {
         }
     }
 
+    /// Hearing shows that there are seats enough, since a suspect only waits by now.  An open round tells by itself.
+    pub(super) fn absolve<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>) {
+        let suspected = self.state == State::Suspected && self.round.is_none();
+        if suspected && !self.is_over_heard_with_silent::<D>(ctx.station.me) {
+            self.settle::<C, D>(ctx, ResolvedCause::Silent);
+        }
+    }
+
     /// The largest set of holders whose answers in `round` prove that they were alive together: there is a
     /// question of mine that each of them answered, or a later one, after each of them had been heard.
     ///
