@@ -30,9 +30,9 @@ impl Health {
         Health { seen: now, promised: Mono::NEVER }
     }
 
-    /// The loop will turn again by `deadline`.
+    /// The loop will turn again by `deadline`; at once, if that has passed.
     pub(crate) fn promise(&mut self, deadline: Mono) {
-        self.promised = deadline;
+        self.promised = deadline.max(self.seen.boot);
     }
 
     /// What happened since the last turn, the gravest if more than one did, and for how long nobody could be heard.
@@ -77,6 +77,8 @@ mod tests {
         h.promise(Mono(120 * S));
         assert_eq!(h.check(at(126)), Some((Mishap::Stalled, Duration::from_secs(6))));
         assert_eq!(check(&mut h, at(400)), None, "nothing was promised");
+        h.promise(Mono(300 * S));
+        assert_eq!(check(&mut h, at(401)), None, "late is who does not do at once what is due already");
         let slept = Now { awake: Mono(410 * S), ..at(1000) };
         assert_eq!(check(&mut h, slept), Some(Mishap::Resumed));
         assert_eq!(
