@@ -5,7 +5,8 @@ mod lan;
 use lan::{Lan, Puppet, QUESTION, license, secs};
 use serialnumberd_core::wire::Kind;
 use serialnumberd_core::{
-    Coverage, Engine, Event, Fate, Identity, License, Mishap, Mono, Now, ResolvedCause, Settings, State,
+    Class, Coverage, Engine, Event, Fate, Identity, License, Mishap, Mono, Now, ResolvedCause, Settings,
+    State,
 };
 use std::time::Duration;
 
@@ -303,4 +304,32 @@ fn a_suspicion_ends_when_the_suspect_only_waits() {
     mute.license = License { group: String::from("g"), standby: true, ..license("S") };
     mute.announces(&mut lan, a);
     assert_eq!(lan.state(a), State::Clear, "a STANDBY takes no seat");
+}
+
+#[test]
+fn who_takes_a_new_boot_id_in_a_round_counts_once_and_is_no_clone() {
+    let mut lan = Lan::new(257);
+    let a = lan.host(1, Settings::default());
+    lan.claim(a, License { seats: 2, ..license("S") });
+    lan.run(secs(20));
+    let (mut old, mut new) = (Puppet::new(9, 1, "S"), Puppet::new(9, 2, "S"));
+    let (mut other, mut mute) = (Puppet::new(10, 1, "S"), Puppet::new(11, 1, "S"));
+    let start = lan.now;
+    for p in [&mut old, &mut other, &mut mute] {
+        p.announces(&mut lan, a);
+    }
+    assert_eq!(old.answers(&mut lan, a, start), Fate::Proof);
+    assert_eq!(other.answers(&mut lan, a, start), Fate::Proof);
+    assert_eq!(lan.state(a), State::Conflict, "three for two seats");
+    lan.run(secs(1));
+    let asked = lan.now;
+    new.announces(&mut lan, a);
+    lan.run(Duration::from_millis(1));
+    assert_eq!(new.answers(&mut lan, a, asked), Fate::Proof);
+    assert_eq!(other.answers(&mut lan, a, asked), Fate::Proof);
+    let goodbye = other.says(Kind::Goodbye);
+    other.sends(&mut lan, a, &goodbye, false);
+    let clone = |e: &Event| matches!(e, Event::Duplicate { class: Class::Clone, .. });
+    assert!(!lan.hosts[a].events.iter().any(clone), "one process has had both boot ids");
+    assert_eq!(lan.state(a), State::Suspected, "two for two seats; one is heard and silent");
 }

@@ -1,7 +1,7 @@
 //! From proofs to states.  A duplicate is an answer that I did not give: only answers to the questions of one
 //! round count, and only if all that count were alive together.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::{Claim, Conflict, ConflictView, Context};
@@ -118,8 +118,7 @@ impl Claim {
         let Some(round) = &self.round else { return };
         let together = self.alive_together::<D>(round);
         if round.found {
-            // Whoever proves itself later counts from then on: when another leaves, the seats hang on it.
-            self.holders.live_mut().filter(|h| together.contains(&h.instance)).for_each(|h| h.counted = true);
+            self.count_further::<D>(&together);
             return;
         }
         let proved = together.iter().filter_map(|i| self.holders.find(i));
@@ -137,6 +136,21 @@ impl Claim {
         match self.conflict.take() {
             None => self.declare(ctx, sharers, pairs),
             Some(conflict) => self.confirm(ctx, conflict, sharers, pairs),
+        }
+    }
+
+    /// Whoever proves itself later in the round counts from then on: when another leaves, the seats hang on it.  In place
+    /// of an earlier boot of its installation that has proved nothing since: that is over.
+    fn count_further<D: Defenses>(&mut self, together: &[Instance]) {
+        let further = || together.iter().filter_map(|i| self.holders.find(i));
+        let newest: BTreeMap<Installation, u64> =
+            further().map(|h| (h.instance.installation, h.first_ordinal)).collect();
+        let superseded = |h: &Holder| {
+            let since = newest.get(&h.instance.installation).filter(|_| D::ONE_BOOT);
+            since.is_some_and(|ordinal| !h.proved_from(*ordinal))
+        };
+        for h in self.holders.live_mut() {
+            h.counted = together.contains(&h.instance) || (h.counted && !superseded(h));
         }
     }
 
