@@ -10,7 +10,7 @@ use super::status::{coverage_tone, state_tone, verdict_tone, verdict_word, when}
 use crate::control::protocol::Request;
 use crate::paths::Environment;
 use crate::status::{ClaimStatus, ConflictStatus, HolderStatus, Status};
-use crate::text::{Cell, Palette, Tone, count, relative, table, time_key, wrap};
+use crate::text::{Cell, Palette, Tone, clean, count, relative, table, time_key, wrap};
 
 /// Holders and evidence beyond this are counted, not listed: `status --json` has them all.
 const LISTED: usize = 16;
@@ -37,10 +37,10 @@ pub(super) fn render(palette: Palette, status: &Status, claim: &ClaimStatus) -> 
     let now = &status.agent.now;
     let mut text = format!(
         "{}: {} since {}, verdict {}\n",
-        palette.paint(Tone::Strong, &claim.product),
-        palette.paint(state_tone(&claim.state), &claim.state),
+        palette.paint(Tone::Strong, &clean(&claim.product)),
+        palette.paint(state_tone(&claim.state), &clean(&claim.state)),
         when(&claim.state_since, now),
-        palette.paint(verdict_tone(&claim.verdict), &verdict_word(claim))
+        palette.paint(verdict_tone(&claim.verdict), &clean(&verdict_word(claim)))
     );
     text.push_str(&wrap("  ", 2, &finding(claim)));
     let mut section = |title: &str, body: String| {
