@@ -333,3 +333,30 @@ fn who_takes_a_new_boot_id_in_a_round_counts_once_and_is_no_clone() {
     assert!(!lan.hosts[a].events.iter().any(clone), "one process has had both boot ids");
     assert_eq!(lan.state(a), State::Suspected, "two for two seats; one is heard and silent");
 }
+
+#[test]
+fn a_round_whose_proof_came_to_nothing_ends_the_conflict() {
+    let mut lan = Lan::new(263);
+    let a = lan.host(1, Settings::default());
+    lan.claim(a, License { standbys: 1, ..license("S") });
+    lan.run(secs(20));
+    let (mut other, mut mute) = (Puppet::new(9, 1, "S"), Puppet::new(10, 1, "S"));
+    let start = lan.now;
+    for p in [&mut mute, &mut other] {
+        p.announces(&mut lan, a);
+    }
+    lan.run(Duration::from_millis(1));
+    other.answers(&mut lan, a, start);
+    assert_eq!(lan.state(a), State::Conflict);
+    lan.run(secs(1));
+    other.license = License { group: String::from("g"), standby: true, ..license("S") };
+    other.announces(&mut lan, a);
+    lan.run(secs(10));
+    assert!(!lan.view(a).asking);
+    assert_eq!(lan.state(a), State::Suspected, "one waits, the other is silent");
+    let over = |e: &Event| match e {
+        Event::Duplicate { holders, .. } => holders.iter().any(|h| h.over),
+        _ => true,
+    };
+    assert!(lan.hosts[a].events.iter().all(over), "nobody is accused where nobody is over the seats");
+}

@@ -92,14 +92,11 @@ impl Claim {
                 }
             }
         }
-        if round.found {
-            let together = self.alive_together::<D>(&round);
-            for h in self.holders.live_mut() {
-                h.counted = together.contains(&h.instance);
-            }
+        let found = round.found && self.still_finds::<D>(&round);
+        if found {
             self.update_told::<C>(ctx);
         }
-        self.conclude::<C, D>(ctx, round.found);
+        self.conclude::<C, D>(ctx, found);
         self.ask_undecided::<C, D>(ctx, &round);
     }
 

@@ -154,6 +154,16 @@ impl Claim {
         }
     }
 
+    /// Counts whom a finished round that found something proved together, as they are by now: one of them may serve no
+    /// more.  Says whether they still exceed the seats.
+    pub(super) fn still_finds<D: Defenses>(&mut self, round: &Round) -> bool {
+        let together = self.alive_together::<D>(round);
+        for h in self.holders.live_mut() {
+            h.counted = together.contains(&h.instance);
+        }
+        self.is_over(self.taken_with(self.holders.live().filter(|h| h.counted)))
+    }
+
     /// The first proof: conflict, or duplicate at once for who enters it again and again.
     fn declare<C: Crypto>(
         &mut self,
