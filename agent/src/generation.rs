@@ -60,7 +60,9 @@ impl Generation {
     }
 }
 
-fn tells_of_a_copy(uevent: &[u8]) -> bool {
+/// Whether a uevent is the vmgenid driver's: fields that end with a NUL each.
+#[must_use]
+pub fn tells_of_a_copy(uevent: &[u8]) -> bool {
     uevent.split(|b| *b == 0).any(|field| field == b"NEW_VMGENID=1")
 }
 

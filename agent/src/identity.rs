@@ -68,7 +68,7 @@ impl StateDir {
         })?;
         let memory = read_memory(&path.join(MEMORY)).map_err(|e| fail(MEMORY, &e))?;
         let mut dir = StateDir { path: path.to_owned(), _lock: lock, memory, unsaved: false };
-        dir.memory.runs += 1;
+        dir.memory.runs = dir.memory.runs.saturating_add(1);
         dir.save().map_err(|e| fail("it cannot be written", &e))?;
         Ok(dir)
     }
@@ -188,6 +188,13 @@ mod tests {
         for file in [KEY, MEMORY] {
             assert_eq!(fs::metadata(path.join(file)).unwrap().permissions().mode() & 0o777, 0o600, "{file}");
         }
+    }
+
+    #[test]
+    fn a_run_counter_at_its_end_is_no_reason_to_fail() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(MEMORY), format!("{{\"runs\":{}}}", u64::MAX)).unwrap();
+        assert_eq!(StateDir::open(dir.path()).unwrap().runs(), u64::MAX);
     }
 
     #[test]

@@ -66,7 +66,8 @@ fn give_back(start: usize, len: usize) {
 
 /// Address and length of the mappings in /proc/PID/smaps that are nothing but parts of files: no permission to
 /// write, and no page that was written before that was taken away (RELRO).
-fn unwritten_parts_of_files(smaps: &str) -> Vec<(usize, usize)> {
+#[must_use]
+pub fn unwritten_parts_of_files(smaps: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut candidate = None;
     for line in smaps.lines() {

@@ -108,7 +108,7 @@ impl Product {
         }
         let mut padded = [0; 32];
         padded[..bytes.len()].copy_from_slice(bytes);
-        Product::from_wire(padded)
+        check(bytes).map(|()| Product(padded))
     }
 
     /// Reads the 32 NUL-padded bytes of the wire.
@@ -123,10 +123,7 @@ impl Product {
         if padded[len..].iter().any(|&b| b != 0) {
             return Err(ProductError::Padding);
         }
-        match padded[..len].iter().find(|b| !matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-')) {
-            Some(&b) => Err(ProductError::Byte(b)),
-            None => Ok(Product(padded)),
-        }
+        check(&padded[..len]).map(|()| Product(padded))
     }
 
     /// The 32 bytes of the wire.
@@ -143,6 +140,12 @@ impl Product {
     }
 }
 
+/// That each byte may stand in a product.
+fn check(bytes: &[u8]) -> Result<(), ProductError> {
+    let stranger = bytes.iter().find(|b| !matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'));
+    stranger.map_or(Ok(()), |&b| Err(ProductError::Byte(b)))
+}
+
 impl fmt::Display for Product {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -152,5 +155,22 @@ impl fmt::Display for Product {
 impl fmt::Debug for Product {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Product({})", self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wires_padding_is_no_part_of_a_text() {
+        assert_eq!(Product::new("xsvr\0"), Err(ProductError::Byte(0)));
+        let mut padded = [0; 32];
+        padded[..4].copy_from_slice(b"xsvr");
+        assert_eq!(Product::from_wire(padded), Product::new("xsvr"));
+        padded[5] = b'x';
+        assert_eq!(Product::from_wire(padded), Err(ProductError::Padding));
+        assert_eq!(Product::from_wire([b'x'; 32]), Err(ProductError::Length));
+        assert_eq!(Product::from_wire([0; 32]), Err(ProductError::Length));
     }
 }

@@ -200,16 +200,13 @@ impl<C: Crypto> Station<C> {
         if self.boot_taken.is_some_and(|at| now.boot.since(at) < BOOT_SPACING) {
             return false;
         }
-        let mut random = [0; 32];
-        entropy.fill(&mut random);
-        let clocks = [now.boot.0, now.awake.0, now.wall_ms].map(u64::to_be_bytes);
         let old = self.me.boot;
-        let digest = C::hash(&[&random, clocks.as_flattened(), &old.0, because]);
+        let new = boot_id::<C>(now, entropy, &[&old.0, because]);
         if self.past.len() == PAST_BOOTS {
             self.past.pop_front();
         }
         self.past.push_back((old, self.sequence));
-        self.me.boot = BootId(crypto::first(&digest));
+        self.me.boot = new;
         self.sequence = 0;
         self.boot_taken = Some(now.boot);
         true
@@ -231,6 +228,17 @@ impl<C: Crypto> Station<C> {
             () => Mirror::Other,
         }
     }
+}
+
+/// A new boot id.  Not of randomness alone: two copies of one machine state may draw the same, and one that is restored
+/// after the other is gone would count the other's sequences anew.
+pub(crate) fn boot_id<C: Crypto>(now: Now, entropy: &mut dyn Entropy, because: &[&[u8]]) -> BootId {
+    let mut random = [0; 32];
+    entropy.fill(&mut random);
+    let clocks = [now.boot.0, now.awake.0, now.wall_ms].map(u64::to_be_bytes);
+    let mut parts: Vec<&[u8]> = alloc::vec![&random, clocks.as_flattened()];
+    parts.extend_from_slice(because);
+    BootId(crypto::first(&C::hash(&parts)))
 }
 
 /// What a datagram that carries my public key is.

@@ -5,7 +5,8 @@ mod lan;
 use lan::{Lan, Puppet, QUESTION, license, secs};
 use serialnumberd_core::wire::Kind;
 use serialnumberd_core::{
-    Coverage, Engine, Event, Fate, Identity, License, Mishap, Mono, Now, ResolvedCause, Settings, State,
+    Class, Coverage, Engine, Event, Fate, Identity, License, Mishap, Mono, Now, ResolvedCause, Settings,
+    State,
 };
 use std::time::Duration;
 
@@ -272,4 +273,90 @@ fn what_befell_the_agent_is_told_once() {
     let stepped = Now { awake: at(12).awake, wall_ms: at(2000).wall_ms, ..at(72) };
     assert_eq!(engine.turn(stepped, &mut entropy), Some(Mishap::ClockStepped));
     assert_eq!(engine.turn(stepped, &mut entropy), None);
+}
+
+#[test]
+fn a_machine_state_that_is_restored_is_another_boot() {
+    let mut lan = Lan::new(241);
+    let boot = |lan: &Lan, n: usize| lan.hosts[n].engine.instance().boot;
+    let pool = lan.rng.clone();
+    let first = lan.host_from(1, Settings::default(), 1, pool.clone());
+    lan.kill(first);
+    lan.run(secs(1));
+    let restored = lan.host_from(1, Settings::default(), 1, pool);
+    assert_ne!(
+        boot(&lan, first),
+        boot(&lan, restored),
+        "its sequences would be those of the run that is gone"
+    );
+}
+
+#[test]
+fn a_suspicion_ends_when_the_suspect_only_waits() {
+    let mut lan = Lan::new(251);
+    let a = lan.host(1, Settings::default());
+    lan.claim(a, License { standbys: 1, ..license("S") });
+    lan.run(secs(20));
+    let mut mute = Puppet::new(9, 1, "S");
+    mute.announces(&mut lan, a);
+    lan.run(secs(30));
+    assert_eq!(lan.state(a), State::Suspected);
+    mute.license = License { group: String::from("g"), standby: true, ..license("S") };
+    mute.announces(&mut lan, a);
+    assert_eq!(lan.state(a), State::Clear, "a STANDBY takes no seat");
+}
+
+#[test]
+fn who_takes_a_new_boot_id_in_a_round_counts_once_and_is_no_clone() {
+    let mut lan = Lan::new(257);
+    let a = lan.host(1, Settings::default());
+    lan.claim(a, License { seats: 2, ..license("S") });
+    lan.run(secs(20));
+    let (mut old, mut new) = (Puppet::new(9, 1, "S"), Puppet::new(9, 2, "S"));
+    let (mut other, mut mute) = (Puppet::new(10, 1, "S"), Puppet::new(11, 1, "S"));
+    let start = lan.now;
+    for p in [&mut old, &mut other, &mut mute] {
+        p.announces(&mut lan, a);
+    }
+    assert_eq!(old.answers(&mut lan, a, start), Fate::Proof);
+    assert_eq!(other.answers(&mut lan, a, start), Fate::Proof);
+    assert_eq!(lan.state(a), State::Conflict, "three for two seats");
+    lan.run(secs(1));
+    let asked = lan.now;
+    new.announces(&mut lan, a);
+    lan.run(Duration::from_millis(1));
+    assert_eq!(new.answers(&mut lan, a, asked), Fate::Proof);
+    assert_eq!(other.answers(&mut lan, a, asked), Fate::Proof);
+    let goodbye = other.says(Kind::Goodbye);
+    other.sends(&mut lan, a, &goodbye, false);
+    let clone = |e: &Event| matches!(e, Event::Duplicate { class: Class::Clone, .. });
+    assert!(!lan.hosts[a].events.iter().any(clone), "one process has had both boot ids");
+    assert_eq!(lan.state(a), State::Suspected, "two for two seats; one is heard and silent");
+}
+
+#[test]
+fn a_round_whose_proof_came_to_nothing_ends_the_conflict() {
+    let mut lan = Lan::new(263);
+    let a = lan.host(1, Settings::default());
+    lan.claim(a, License { standbys: 1, ..license("S") });
+    lan.run(secs(20));
+    let (mut other, mut mute) = (Puppet::new(9, 1, "S"), Puppet::new(10, 1, "S"));
+    let start = lan.now;
+    for p in [&mut mute, &mut other] {
+        p.announces(&mut lan, a);
+    }
+    lan.run(Duration::from_millis(1));
+    other.answers(&mut lan, a, start);
+    assert_eq!(lan.state(a), State::Conflict);
+    lan.run(secs(1));
+    other.license = License { group: String::from("g"), standby: true, ..license("S") };
+    other.announces(&mut lan, a);
+    lan.run(secs(10));
+    assert!(!lan.view(a).asking);
+    assert_eq!(lan.state(a), State::Suspected, "one waits, the other is silent");
+    let over = |e: &Event| match e {
+        Event::Duplicate { holders, .. } => holders.iter().any(|h| h.over),
+        _ => true,
+    };
+    assert!(lan.hosts[a].events.iter().all(over), "nobody is accused where nobody is over the seats");
 }

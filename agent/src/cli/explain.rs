@@ -37,10 +37,10 @@ pub(super) fn render(palette: Palette, status: &Status, claim: &ClaimStatus) -> 
     let now = &status.agent.now;
     let mut text = format!(
         "{}: {} since {}, verdict {}\n",
-        palette.paint(Tone::Strong, &claim.product),
-        palette.paint(state_tone(&claim.state), &claim.state),
+        palette.paint(Tone::Strong, &clean(&claim.product)),
+        palette.paint(state_tone(&claim.state), &clean(&claim.state)),
         when(&claim.state_since, now),
-        palette.paint(verdict_tone(&claim.verdict), &verdict_word(claim))
+        palette.paint(verdict_tone(&claim.verdict), &clean(&verdict_word(claim)))
     );
     text.push_str(&wrap("  ", 2, &finding(claim)));
     let mut section = |title: &str, body: String| {

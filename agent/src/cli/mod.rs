@@ -28,6 +28,8 @@ use clap::Parser as _;
 
 use crate::config::Config;
 use crate::paths::Environment;
+use crate::status::Status;
+use crate::text::Palette;
 use args::{Arguments, Command};
 use output::{Ending, exit_code};
 
@@ -51,6 +53,15 @@ pub fn dispatch(arguments: impl IntoIterator<Item = OsString>, commands: Command
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
         }
     }
+}
+
+/// What `status` and `explain` print of a document where there are no colors: the pages that show people what
+/// strangers said on the network.
+#[must_use]
+pub fn pages(status: &Status) -> Vec<String> {
+    let palette = Palette::default();
+    let told = status.claims.iter().map(|claim| explain::render(palette, status, claim));
+    std::iter::once(status::render(palette, status)).chain(told).collect()
 }
 
 fn run_command(command: Command, commands: Commands) -> Ending {

@@ -33,7 +33,11 @@ impl fmt::Display for Problem {
             }
             f.write_str(" ")?;
         }
-        f.write_str(&self.text)
+        // It may quote the file, where a text in quotes can hold anything: one mistake stays one line.
+        self.text.chars().try_for_each(|c| match c.is_control() {
+            true => write!(f, "{}", c.escape_default()),
+            false => write!(f, "{c}"),
+        })
     }
 }
 

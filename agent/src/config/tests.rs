@@ -125,6 +125,16 @@ fn every_mistake_is_told_in_the_order_of_the_file() {
 }
 
 #[test]
+fn a_mistake_is_one_line_whatever_it_quotes() {
+    for text in ["\"\\u001b[2J\" = 1", "[agent]\nlegacy = \"\\n\"", "[agent]\npeers = [\"\\n\"]"] {
+        let shown = parse(text).expect_err("must be refused").to_string();
+        assert!(!shown.chars().any(char::is_control), "{shown:?}");
+    }
+    let unknown = parse("\"a\\nb\" = 1").expect_err("must be refused").to_string();
+    assert!(unknown.starts_with("unknown key `a\\nb` in the file"), "{unknown}");
+}
+
+#[test]
 fn values_out_of_range_are_refused() {
     for (agent, said) in [
         ("port = 0", "a whole number from 1 to 65535"),

@@ -17,10 +17,13 @@ const INFO_ROOM: usize = (HEADER + INFO_V6).next_multiple_of(WORD);
 
 /// What the control messages of a datagram say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Circumstances {
-    pub(super) destination: Option<IpAddr>,
-    pub(super) interface: u32,
-    pub(super) ttl: Option<u8>,
+pub struct Circumstances {
+    /// To which address it was sent.
+    pub destination: Option<IpAddr>,
+    /// The index of the interface by which it came; 0 if the kernel does not say.
+    pub interface: u32,
+    /// Its TTL or hop limit.
+    pub ttl: Option<u8>,
 }
 
 /// The `N` bytes at `at`, if they are there.
@@ -33,7 +36,8 @@ fn int(bytes: &[u8], at: usize) -> Option<i32> {
 }
 
 /// Reads the control messages that came with a datagram.  What is unknown, short or cut off is left out.
-pub(super) fn read(control: &[u8]) -> Circumstances {
+#[must_use]
+pub fn read(control: &[u8]) -> Circumstances {
     let mut found = Circumstances::default();
     let mut rest = control;
     while let Some((len, level, kind)) = header(rest) {
@@ -67,8 +71,9 @@ fn header(bytes: &[u8]) -> Option<(usize, i32, i32)> {
     Some((usize::from_ne_bytes(field(bytes, 0)?), int(bytes, WORD)?, int(bytes, WORD + 4)?))
 }
 
-/// Reads a `sockaddr_in` or `sockaddr_in6`.
-pub(super) fn read_address(name: &[u8]) -> Option<SocketAddr> {
+/// Reads a `sockaddr_in` or `sockaddr_in6`; `None` if it is neither.
+#[must_use]
+pub fn read_address(name: &[u8]) -> Option<SocketAddr> {
     let family = libc::c_int::from(u16::from_ne_bytes(field(name, 0)?));
     let port = u16::from_be_bytes(field(name, 2)?);
     match family {
@@ -235,8 +240,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_without_panic(control: Vec<u8>, name: Vec<u8>) {
-            read(&control);
-            read_address(&name);
+            let _ = read(&control);
+            let _ = read_address(&name);
         }
 
         #[test]

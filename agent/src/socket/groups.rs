@@ -55,8 +55,9 @@ fn standing() -> Option<BTreeSet<u32>> {
     Some(listening(&fs::read_to_string("/proc/thread-self/net/igmp6").ok()?))
 }
 
-/// Lines of index, name, group in hex, users, flags, timer.
-fn listening(table: &str) -> BTreeSet<u32> {
+/// The interfaces on which `/proc/net/igmp6` has [`GROUP`]: lines of index, name, group in hex, users, flags, timer.
+#[must_use]
+pub fn listening(table: &str) -> BTreeSet<u32> {
     let group: String = GROUP.octets().iter().map(|b| format!("{b:02x}")).collect();
     let line = |line: &str| {
         let mut columns = line.split_ascii_whitespace();

@@ -131,7 +131,8 @@ fn same_v4_net(a: IpAddr, b: IpAddr, prefix: u8) -> bool {
 
 /// Reads the kernel's list of IPv6 addresses (address, index, prefix, scope, flags in hex, then the name) for those
 /// that nothing can be sent from.  `getifaddrs` does not tell.
-fn unusable_v6(table: &str) -> Vec<(u32, IpAddr)> {
+#[must_use]
+pub fn unusable_v6(table: &str) -> Vec<(u32, IpAddr)> {
     // linux/if_addr.h
     const TENTATIVE_OR_DUPLICATE: u8 = 0x40 | 0x08;
     let line = |line: &str| {

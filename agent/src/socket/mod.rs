@@ -20,6 +20,14 @@ mod occupant;
 mod sys;
 mod transmit;
 
+/// What the kernel says, read: what comes with a datagram, and its tables under `/proc`.  No system calls.
+pub mod kernel {
+    pub use super::control::{Circumstances, read as control_messages, read_address as address};
+    pub use super::groups::listening as group_members;
+    pub use super::interfaces::unusable_v6 as unusable_addresses;
+    pub use super::occupant::inode as udp_inode;
+}
+
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

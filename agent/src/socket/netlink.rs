@@ -33,6 +33,15 @@ impl Changes {
     pub fn any(self) -> bool {
         self.interfaces || self.routes
     }
+
+    /// Takes note of a notification, which is one message; of whatever is unknown, links and addresses are the safe
+    /// guess.
+    pub fn note(&mut self, message: &[u8]) {
+        match message.get(4..6).and_then(|kind| kind.try_into().ok()).map(u16::from_ne_bytes) {
+            Some(libc::RTM_NEWROUTE | libc::RTM_DELROUTE) => self.routes = true,
+            _ => self.interfaces = true,
+        }
+    }
 }
 
 /// A subscription to the kernel's changes of links, addresses and routes.
@@ -70,7 +79,7 @@ impl Monitor {
         let mut message = [0; HEADER];
         for _ in 0..DRAIN {
             match socket::recv(self.fd.as_raw_fd(), &mut message, MsgFlags::MSG_DONTWAIT) {
-                Ok(n) => note(&mut changes, &message[..n.min(HEADER)]),
+                Ok(n) => changes.note(&message[..n.min(HEADER)]),
                 Err(Errno::EAGAIN) => return Ok(changes),
                 Err(Errno::EINTR) => {}
                 Err(Errno::ENOBUFS) => (changes.interfaces, changes.routes) = (true, true),
@@ -79,14 +88,6 @@ impl Monitor {
         }
         changes.more = true;
         Ok(changes)
-    }
-}
-
-/// A notification is one message; of whatever is unknown, links and addresses are the safe guess.
-fn note(changes: &mut Changes, message: &[u8]) {
-    match message.get(4..6).and_then(|kind| kind.try_into().ok()).map(u16::from_ne_bytes) {
-        Some(libc::RTM_NEWROUTE | libc::RTM_DELROUTE) => changes.routes = true,
-        _ => changes.interfaces = true,
     }
 }
 
@@ -100,7 +101,7 @@ mod tests {
             let mut changes = Changes::default();
             let mut message = [0; HEADER];
             message[4..6].copy_from_slice(&kind.to_ne_bytes());
-            note(&mut changes, &message);
+            changes.note(&message);
             (changes.interfaces, changes.routes)
         };
         assert_eq!(after(libc::RTM_NEWLINK), (true, false));
@@ -108,7 +109,7 @@ mod tests {
         assert_eq!(after(libc::RTM_NEWROUTE), (false, true));
         assert_eq!(after(libc::RTM_DELROUTE), (false, true));
         let mut changes = Changes::default();
-        note(&mut changes, &[1, 2, 3]);
+        changes.note(&[1, 2, 3]);
         assert!(changes.interfaces && changes.any(), "what cannot be read is a change");
     }
 

@@ -41,8 +41,9 @@ pub(super) fn of_udp_port(port: u16, v6: bool) -> Option<Occupant> {
     })
 }
 
-/// The inode in the first line whose local port is `port`; the kernel writes the address in hex.
-fn inode(table: &str, port: u16) -> Option<u64> {
+/// The inode in the first line of `/proc/net/udp` whose local port is `port`; the kernel writes the address in hex.
+#[must_use]
+pub fn inode(table: &str, port: u16) -> Option<u64> {
     table.lines().skip(1).find_map(|line| {
         let mut columns = line.split_ascii_whitespace();
         let (_, local) = columns.nth(1)?.rsplit_once(':')?;

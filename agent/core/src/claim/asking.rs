@@ -93,15 +93,11 @@ impl Claim {
                 }
             }
         }
-        if let Some(found) = round.found {
-            let together = self.alive_together::<D>(&round);
-            for h in self.holders.live_mut() {
-                h.counted = together.contains(&h.instance);
-            }
-            self.rebase::<C>(ctx, found, &round, &together);
+        let found = round.found.is_some_and(|at| self.still_finds::<C, D>(ctx, at, &round));
+        if found {
             self.update_told::<C>(ctx);
         }
-        self.conclude::<C, D>(ctx, round.found.is_some());
+        self.conclude::<C, D>(ctx, found);
         self.ask_undecided::<C, D>(ctx, &round);
     }
 

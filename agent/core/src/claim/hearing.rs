@@ -78,6 +78,7 @@ impl Claim {
         self.judge::<C, D>(ctx);
         self.answer::<C, D>(ctx, incoming);
         self.close_if_answered::<C, D>(ctx);
+        self.absolve::<C, D>(ctx);
         match (d.kind, &incoming.question) {
             (Kind::Answer { .. }, Some(_)) => Fate::Proof,
             (Kind::Answer { .. }, None) => Fate::LateAnswer,

@@ -1,7 +1,7 @@
 //! From proofs to states.  A duplicate is an answer that I did not give: only answers to the questions of one
 //! round count, and only if all that count were alive together.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::{Claim, Conflict, ConflictView, Context};
@@ -72,6 +72,14 @@ impl Claim {
         }
     }
 
+    /// Hearing shows that there are seats enough, since a suspect only waits by now.  An open round tells by itself.
+    pub(super) fn absolve<C: Crypto, D: Defenses>(&mut self, ctx: &mut Context<'_, C>) {
+        let suspected = self.state == State::Suspected && self.round.is_none();
+        if suspected && !self.is_over_heard_with_silent::<D>(ctx.station.me) {
+            self.settle::<C, D>(ctx, ResolvedCause::Silent);
+        }
+    }
+
     /// The largest set of holders whose answers in `round` prove that they were alive together: there is a
     /// question of mine that each of them answered, or a later one, after each of them had been heard.
     ///
@@ -118,8 +126,7 @@ impl Claim {
         let Some(round) = &self.round else { return };
         let together = self.alive_together::<D>(round);
         if round.found.is_some() {
-            // Whoever proves itself later counts from then on: when another leaves, the seats hang on it.
-            self.holders.live_mut().filter(|h| together.contains(&h.instance)).for_each(|h| h.counted = true);
+            self.count_further::<D>(&together);
             self.promote(ctx, &together);
             return;
         }
@@ -142,6 +149,40 @@ impl Claim {
             let pairs = self.round.as_ref().map(|r| r.pairs.clone()).unwrap_or_default();
             self.declare(ctx, installations(&together), pairs);
         }
+    }
+
+    /// Whoever proves itself later in the round counts from then on: when another leaves, the seats hang on it.  In place
+    /// of an earlier boot of its installation that has proved nothing since: that is over.
+    fn count_further<D: Defenses>(&mut self, together: &[Instance]) {
+        let further = || together.iter().filter_map(|i| self.holders.find(i));
+        let newest: BTreeMap<Installation, u64> =
+            further().map(|h| (h.instance.installation, h.first_ordinal)).collect();
+        let superseded = |h: &Holder| {
+            let since = newest.get(&h.instance.installation).filter(|_| D::ONE_BOOT);
+            since.is_some_and(|ordinal| !h.proved_from(*ordinal))
+        };
+        for h in self.holders.live_mut() {
+            h.counted = together.contains(&h.instance) || (h.counted && !superseded(h));
+        }
+    }
+
+    /// Counts whom a finished round that found something proved together, as they are by now: one of them may serve no
+    /// more.  Says whether they still exceed the seats.
+    pub(super) fn still_finds<C: Crypto, D: Defenses>(
+        &mut self,
+        ctx: &mut Context<'_, C>,
+        found: Mono,
+        round: &Round,
+    ) -> bool {
+        let together = self.alive_together::<D>(round);
+        for h in self.holders.live_mut() {
+            h.counted = together.contains(&h.instance);
+        }
+        let over = self.is_over(self.taken_with(self.holders.live().filter(|h| h.counted)));
+        if over {
+            self.rebase(ctx, found, round, &together);
+        }
+        over
     }
 
     /// The first proof: conflict, or duplicate at once for who enters it again and again.
@@ -201,7 +242,7 @@ impl Claim {
     /// A round that proved over-subscription is over: whom it proved, of many, may be others than the next one does.
     /// If nobody of the first round's is among them, somebody else holds it now: the confirmation starts anew with
     /// these, and evidence of its own.
-    pub(super) fn rebase<C: Crypto>(
+    fn rebase<C: Crypto>(
         &mut self,
         ctx: &mut Context<'_, C>,
         found: Mono,

@@ -23,12 +23,12 @@ use crate::holders::Holder;
 use crate::inventory::Inventory;
 use crate::legacy::{Desk, Legacy};
 use crate::limits::{CLAIMS, CONFIRM_AFTER, EVENTS, INTERVAL, INTERVAL_S, SINCE_MIN_MS};
-use crate::station::{License, Station};
+use crate::station::{self, License, Station};
 use crate::verify::VerifyBudget;
 use crate::wire::HostName;
 use crate::{
-    BootId, ClaimId, Coverage, Event, EvidenceId, HolderView, Installation, Instance, Interface,
-    InterfaceCoverage, Mono, Now, Product, State, Transmit,
+    ClaimId, Coverage, Event, EvidenceId, HolderView, Installation, Instance, Interface, InterfaceCoverage,
+    Mono, Now, Product, State, Transmit,
 };
 
 /// What the engine is told once, and again on reload.
@@ -149,8 +149,7 @@ use context;
 impl<C: Crypto, D: Defenses> Engine<C, D> {
     /// An engine without claims and without interfaces.
     pub fn new(now: Now, entropy: &mut dyn Entropy, identity: &Identity, settings: Settings) -> Engine<C, D> {
-        let mut boot = BootId::default();
-        entropy.fill(&mut boot.0);
+        let boot = station::boot_id::<C>(now, entropy, &[]);
         let interval_s = interval_s(&settings);
         Engine {
             station: Station::new(&identity.seed, boot, identity.runs, settings.host, interval_s),
