@@ -8,7 +8,7 @@ ifneq ($(shell id -u),0)
 UNPRIVILEGED := --unprivileged
 endif
 
-.PHONY: help build run demo check test bench clean
+.PHONY: help build run demo check test simulate bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ check: ## Formatting, lints and unit tests
 
 test: ## Everything that CI runs; as root it installs the Debian packages that it needs
 	@.ci/stages test
+
+simulate: build ## Simulated LANs: every duplicate is found, and nobody else accused
+	$(TARGET)/release/slnd-sim run --seeds 20
 
 bench: build ## Criterion benchmarks, and the whole agent under load beside a bare loop and rsyslog
 	SERIALNUMBERD=$(AGENT) cargo bench --workspace --locked

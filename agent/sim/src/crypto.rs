@@ -137,3 +137,33 @@ impl Crypto for Colliding {
         Cheap::hash(parts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stand_ins_tell_apart_what_the_protocol_tells_apart() {
+        let (mine, other) = (Cheap::signer(&[1; 32]), Cheap::signer(&[2; 32]));
+        let mut body = [7; 240];
+        let signature = Cheap::sign(&mine, &body);
+        assert!(Cheap::verify(&mine, &body, &signature));
+        assert!(!Cheap::verify(&other, &body, &signature), "another key");
+        for bit in 0..240 * 8 {
+            body[bit / 8] ^= 1 << (bit % 8);
+            assert!(!Cheap::verify(&mine, &body, &signature), "bit {bit}");
+            body[bit / 8] ^= 1 << (bit % 8);
+        }
+        assert_ne!(Cheap::keyed(&[1; 32], &[b"x"]), Cheap::keyed(&[2; 32], &[b"x"]));
+        assert_ne!(Cheap::hash(&[b"x"]), Cheap::hash(&[b"x\0"]), "its length counts");
+        assert_eq!(Cheap::hash(&[&[1; 16], &[2; 16]]), Cheap::hash(&[&[[1; 16], [2; 16]].concat()]));
+    }
+
+    #[test]
+    fn one_claim_id_for_all_serials_and_keys_of_their_own() {
+        let derive = |context, material: u8| *Colliding::derive(context, &[material; 32]);
+        assert_eq!(derive(CLAIM_ID_CONTEXT, 1), derive(CLAIM_ID_CONTEXT, 2));
+        let mac = serialnumberd_core::crypto::MAC_CONTEXT;
+        assert_ne!(derive(mac, 1), derive(mac, 2));
+    }
+}
