@@ -76,7 +76,10 @@ fn what_is_not_as_it_must_be_is_found_and_the_program_fails() {
         ("must-detect = { within = \"1 ms\" }", "found it after"),
         ("must-detect = { within = \"2 s\", confirm = \"60 s\" }", "confirmed it after"),
         ("must-detect = { within = \"2 s\", class = \"clone\" }", "it is \"clone\""),
-        ("must-detect = { within = \"2 s\" }\nmust-say = [[\"5 min\", \"a\", \"blind\"]]", "it must say blind"),
+        (
+            "must-detect = { within = \"2 s\" }\nmust-say = [[\"5 min\", \"a\", \"blind\"]]",
+            "it must say blind",
+        ),
         ("must-detect = { within = \"2 s\" }\nmust-send-at-most = 3", "3 were allowed"),
     ] {
         let output = run_file(&copied(must), &[]);

@@ -1,156 +1,19 @@
-//! A scenario as its TOML file says it, and from there to the model.  Only words become values here; what happens
-//! when they are played is the world's.
+//! From the words of a scenario's file to the model.  What happens when they are played is the world's.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
 use serialnumberd_core::{Mono, Settings};
 
 use super::sentence::{Cast, deed, hosts};
 use super::span::{moment, span};
+use super::toml::{
+    ComposePart, DetectPart, FaultPart, Faults, File, HostPart, LicensePart, NatPart, SettingsPart,
+};
 use super::{
-    Bond, Compose, CryptoKind, Detect, Family, Fault, Guard, HostPlan, LicensePlan, Nat, Saying, Scenario,
-    SegmentPlan, Temper, TruthLine,
+    Bond, Compose, Detect, Family, Fault, HostPlan, LicensePlan, Nat, Saying, Scenario, SegmentPlan, Temper,
+    TruthLine,
 };
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct File {
-    title: String,
-    length: String,
-    /// For the reader only.
-    #[serde(default)]
-    #[allow(dead_code, reason = "a note is for whoever reads the file")]
-    note: String,
-    #[serde(default)]
-    crypto: CryptoKind,
-    #[serde(default)]
-    long: bool,
-    seeds_at_most: Option<u64>,
-    #[serde(default)]
-    settings: SettingsPart,
-    #[serde(default)]
-    segment: BTreeMap<String, SegmentPart>,
-    #[serde(default)]
-    nat: Vec<NatPart>,
-    #[serde(default)]
-    license: BTreeMap<String, LicensePart>,
-    #[serde(default)]
-    hosts: Vec<String>,
-    #[serde(default)]
-    host: Vec<HostPart>,
-    #[serde(default)]
-    truth: Vec<(String, String)>,
-    #[serde(default)]
-    story: Vec<(String, String)>,
-    #[serde(default)]
-    must_not_accuse: bool,
-    must_detect: Option<DetectPart>,
-    must_resolve: Option<String>,
-    #[serde(default)]
-    must_say: Vec<(String, String, String)>,
-    /// Datagrams a host, over the whole length.
-    must_send_at_most: Option<u64>,
-    #[serde(default)]
-    guards: Vec<Guard>,
-    compose: Option<ComposePart>,
-    #[serde(default)]
-    fault: Vec<FaultPart>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-struct SettingsPart {
-    interval: Option<String>,
-    confirm_after: Option<String>,
-    expect_peers: u32,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-struct SegmentPart {
-    ip: Family,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct NatPart {
-    inside: String,
-    outside: String,
-    /// The host inside that port 626 of the outer address leads to.
-    publish: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-struct LicensePart {
-    product: String,
-    serial: String,
-    seats: u16,
-    standbys: u16,
-    group: String,
-    /// Every host that names it gets one of its own.
-    each: bool,
-}
-
-impl Default for LicensePart {
-    fn default() -> LicensePart {
-        let product = "xsvr".to_owned();
-        LicensePart {
-            product,
-            serial: String::new(),
-            seats: 1,
-            standbys: 0,
-            group: String::new(),
-            each: false,
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct HostPart {
-    name: String,
-    count: Option<usize>,
-    #[serde(default)]
-    licenses: Vec<String>,
-    #[serde(default)]
-    on: Vec<String>,
-    #[serde(default)]
-    bond: Bond,
-    #[serde(default)]
-    standby: bool,
-    #[serde(default)]
-    temper: Temper,
-    #[serde(default)]
-    peers: Vec<std::net::IpAddr>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct DetectPart {
-    within: String,
-    confirm: Option<String>,
-    after: Option<String>,
-    class: Option<String>,
-    hosts: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct ComposePart {
-    faults: (usize, usize),
-    from: String,
-    until: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct FaultPart {
-    name: String,
-    story: Vec<(String, String)>,
-}
-
+/// What a scenario composes that names no faults of its own.
+const USUAL_FAULTS: &str = include_str!("../../faults.toml");
 const LAN: &str = "lan";
 const LICENSE: &str = "xsvr";
 
@@ -368,11 +231,12 @@ fn compose(part: &ComposePart, faults: &[FaultPart]) -> Result<Compose, String> 
         let story = f.story.iter().map(|(at, s)| Ok((span(at)?, s.clone())));
         Ok(Fault { name: f.name.clone(), story: story.collect::<Result<_, String>>()? })
     };
+    let usual: Faults = toml::from_str(USUAL_FAULTS).map_err(|e| e.to_string())?;
+    let faults = if faults.is_empty() { &usual.fault } else { faults };
     let faults: Vec<Fault> = faults.iter().map(fault).collect::<Result<_, String>>()?;
-    if faults.is_empty() || part.faults.0 > part.faults.1 {
-        return Err(
-            "compose wants faults to choose from, and at least as many at most as at least".to_owned()
-        );
+    let (least, most) = part.faults;
+    if least > most {
+        return Err(format!("compose wants {least} to {most} faults: write the smaller number first"));
     }
     Ok(Compose {
         least: part.faults.0,

@@ -5,6 +5,7 @@ pub(crate) mod deed;
 mod file;
 mod sentence;
 pub(crate) mod span;
+mod toml;
 
 use std::time::Duration;
 

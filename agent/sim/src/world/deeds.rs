@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serialnumberd_core::Mono;
 
+use super::World;
 use super::machine::{self, Snapshot};
 use super::network::Reflector;
-use super::{Due, World};
+use super::queue::Due;
 use crate::scenario::deed::{Clock, Disk, Link, Net, Paper, Power};
 use crate::scenario::{Deed, HostId};
 
@@ -25,7 +26,7 @@ impl World<'_> {
     }
 
     fn later(&mut self, after: Duration, host: HostId, power: Power) {
-        self.push(self.now.after(after), Due::Step(Box::new(Deed::Power(vec![host], power))));
+        self.queue.push(self.now.after(after), Due::Step(Box::new(Deed::Power(vec![host], power))));
     }
 
     fn power(&mut self, host: HostId, power: Power) {

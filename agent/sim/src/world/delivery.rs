@@ -6,7 +6,8 @@ use std::rc::Rc;
 use serialnumberd_core::{Destination, Transmit};
 
 use super::network::{FIRST_NAT_PORT, Frame, PORT, everybody};
-use super::{Due, TAPE, World};
+use super::queue::Due;
+use super::{TAPE, World};
 use crate::scenario::HostId;
 
 /// IPv4 or IPv6, UDP and Ethernet headers: 20 + 8 + 14, and 20 more for IPv6.
@@ -96,7 +97,7 @@ impl World<'_> {
         if !frame.is_broadcast() {
             let times = if self.network.comes_twice() { 2 } else { 1 };
             for _ in 0..times {
-                self.push(at, Due::Frame(Rc::clone(&frame)));
+                self.queue.push(at, Due::Frame(Rc::clone(&frame)));
             }
             return;
         }
@@ -104,13 +105,13 @@ impl World<'_> {
         if let Some(reflector) = self.network.reflector {
             let again = Rc::new(Frame { from: None, ..(*frame).clone() });
             for n in 1..=reflector.copies {
-                self.push(at.after(reflector.after * n), Due::Frame(Rc::clone(&again)));
+                self.queue.push(at.after(reflector.after * n), Due::Frame(Rc::clone(&again)));
             }
         }
         for (a, b) in self.network.relays.clone() {
             let other = if frame.segment == a { b } else { a };
             if frame.segment == a || frame.segment == b {
-                self.push(at, Due::Frame(Rc::new(Frame { segment: other, ..(*frame).clone() })));
+                self.queue.push(at, Due::Frame(Rc::new(Frame { segment: other, ..(*frame).clone() })));
             }
         }
     }
@@ -118,16 +119,16 @@ impl World<'_> {
     /// A broadcast sets out: for all at once, or each receiver's copy takes its own time.
     fn spread(&mut self, frame: &Rc<Frame>, at: serialnumberd_core::Mono) {
         if self.network.is_even() {
-            self.push(at, Due::Frame(Rc::clone(frame)));
+            self.queue.push(at, Due::Frame(Rc::clone(frame)));
             return;
         }
         for (host, card, copies) in self.receivers(frame) {
             for _ in 0..copies {
                 let at = self.now.after(self.network.delay());
-                self.push(at, Due::Card(Rc::clone(frame), host, card));
+                self.queue.push(at, Due::Card(Rc::clone(frame), host, card));
                 if self.network.comes_twice() {
                     let at = self.now.after(self.network.delay());
-                    self.push(at, Due::Card(Rc::clone(frame), host, card));
+                    self.queue.push(at, Due::Card(Rc::clone(frame), host, card));
                 }
             }
         }

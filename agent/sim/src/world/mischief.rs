@@ -4,8 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::World;
 use super::network::{Frame, PORT, everybody};
-use super::{Due, World};
+use super::queue::Due;
 use crate::scenario::HostId;
 use crate::scenario::deed::Mischief;
 
@@ -24,7 +25,7 @@ impl World<'_> {
             Mischief::Replay(host) => {
                 for (n, frame) in (0u32..).zip(self.said(*host)) {
                     let again = Frame { from: None, ..(*frame).clone() };
-                    self.push(self.now.after(PACE * n), Due::Frame(Rc::new(again)));
+                    self.queue.push(self.now.after(PACE * n), Due::Frame(Rc::new(again)));
                 }
             }
             Mischief::Flood { of, each_second, during } => self.flood(*of, *each_second, *during),
@@ -73,7 +74,7 @@ impl World<'_> {
             ttl: 255,
             bytes: bytes.into(),
         };
-        self.push(self.now, Due::Frame(Rc::new(frame)));
+        self.queue.push(self.now, Due::Frame(Rc::new(frame)));
     }
 
     /// The host's newest datagram with other contents each time: it names the claim, and its MAC is wrong.
@@ -93,7 +94,7 @@ impl World<'_> {
                 bytes: bytes.into(),
                 ..(*like).clone()
             };
-            self.push(self.now.after(gap * n), Due::Frame(Rc::new(frame)));
+            self.queue.push(self.now.after(gap * n), Due::Frame(Rc::new(frame)));
         }
     }
 }

@@ -10,65 +10,26 @@ mod delivery;
 mod machine;
 mod mischief;
 mod network;
+mod process;
+mod queue;
 
-use std::cmp::Ordering;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use serialnumberd_core::Mono;
 use serialnumberd_core::limits::SINCE_MIN_MS;
-use serialnumberd_core::{Arrival, Mono, Settings};
 
-use crate::detector::{Birth, Make, Said, Terms, with_temper};
+use crate::detector::{Make, Terms};
 use crate::oracle::{Latencies, Oracle};
 use crate::scenario::{HostId, Saying, Scenario, SegmentId, Step, Temper};
 use crate::truth::Truth;
 use clock::Clocks;
 use machine::{Card, Disk, Machine, link_local};
 use network::{Frame, Network};
-
-/// Something due.
-enum Due {
-    /// A step of the story, or one that followed from it.
-    Step(Box<crate::scenario::Deed>),
-    /// What hosts must say now.
-    Say(usize),
-    /// A datagram reaches everybody on its segment, or whom it is addressed to.
-    Frame(Rc<Frame>),
-    /// A datagram reaches one card, so many times.
-    Card(Rc<Frame>, HostId, u32),
-    /// A process wants to turn.
-    Wake(HostId),
-    /// A process goes on.
-    Thaw(HostId),
-}
-
-struct Entry {
-    at: Mono,
-    /// In the order of being queued, at one time.
-    serial: u64,
-    due: Due,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Entry) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-impl Eq for Entry {}
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Entry {
-    /// The earliest is the greatest: the heap gives the greatest first.
-    fn cmp(&self, other: &Entry) -> Ordering {
-        (other.at, other.serial).cmp(&(self.at, self.serial))
-    }
-}
+use queue::{Due, Queue};
 
 /// What a run showed.
 #[derive(Clone, Debug)]
@@ -96,8 +57,7 @@ pub(crate) struct World<'a> {
     scenario: &'a Scenario,
     make: Make,
     now: Mono,
-    queue: BinaryHeap<Entry>,
-    serial: u64,
+    queue: Queue,
     rng: Rng,
     machines: Vec<Machine>,
     network: Network,
@@ -124,8 +84,7 @@ impl<'a> World<'a> {
             scenario,
             make,
             now: Mono(0),
-            queue: BinaryHeap::new(),
-            serial: 0,
+            queue: Queue::default(),
             rng,
             machines: Vec::new(),
             network,
@@ -140,10 +99,10 @@ impl<'a> World<'a> {
             world.build(host);
         }
         for step in steps {
-            world.push(step.at, Due::Step(Box::new(step.deed.clone())));
+            world.queue.push(step.at, Due::Step(Box::new(step.deed.clone())));
         }
         for (n, saying) in scenario.must_say.iter().enumerate() {
-            world.push(saying.at, Due::Say(n));
+            world.queue.push(saying.at, Due::Say(n));
         }
         world.run(Mono(0).after(scenario.length));
         world.outcome()
@@ -195,11 +154,6 @@ impl<'a> World<'a> {
         for segment in plan.on.clone() {
             self.add_card(host, segment);
         }
-    }
-
-    fn push(&mut self, at: Mono, due: Due) {
-        self.serial += 1;
-        self.queue.push(Entry { at, serial: self.serial, due });
     }
 
     fn run(&mut self, end: Mono) {
@@ -267,121 +221,6 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The process takes a turn because of time.
-    fn wake(&mut self, host: HostId) {
-        let now = self.now;
-        let machine = &mut self.machines[host];
-        if machine.scheduled != now {
-            return;
-        }
-        machine.scheduled = Mono::NEVER;
-        if let Some((late, until)) = machine.starved
-            && machine.frozen_until.is_none()
-            && now < until
-        {
-            self.freeze(host, late);
-            return;
-        }
-        if !self.machines[host].is_live() {
-            return;
-        }
-        self.turn(host);
-    }
-
-    /// A turn of the loop: was it well, then what is due by now.
-    fn turn(&mut self, host: HostId) {
-        let machine = &mut self.machines[host];
-        let read = machine.clocks.read(self.now);
-        let Some(process) = machine.process.as_mut() else { return };
-        process.turn(read, &mut machine.rng);
-        if process.deadline() <= read.boot {
-            process.on_time(read, &mut machine.rng);
-        }
-        self.after(host);
-    }
-
-    /// Takes what a process has to say and to send, and asks when it wants to turn next.
-    fn after(&mut self, host: HostId) {
-        while let Some(said) = self.machines[host].process.as_mut().and_then(|p| p.said()) {
-            self.observe(host, &said);
-        }
-        while let Some(transmit) = self.machines[host].process.as_mut().and_then(|p| p.transmit()) {
-            self.send(host, &transmit);
-        }
-        let machine = &mut self.machines[host];
-        let Some(process) = machine.process.as_mut() else { return };
-        // What is due already was done in this turn, or will be in the next: time must get on.
-        let at = machine.clocks.world_time(process.deadline()).max(self.now);
-        if at < machine.scheduled && at != Mono::NEVER {
-            machine.scheduled = at;
-            self.push(at, Due::Wake(host));
-        }
-    }
-
-    fn observe(&mut self, host: HostId, said: &Said) {
-        let at = self.now;
-        let word = match said {
-            Said::Duplicate { license, stage, class } => {
-                self.oracle.duplicate(at, (host, *license), *stage, class.as_str(), &self.truth);
-                1
-            }
-            Said::Resolved { license } => {
-                self.oracle.resolved(at, host, *license);
-                2
-            }
-            Said::State { license, state } => {
-                self.oracle.state(at, host, *license, *state);
-                3 + *state as u64
-            }
-        };
-        self.note(word ^ at.0 ^ (host as u64) << 48);
-    }
-
-    fn note(&mut self, word: u64) {
-        self.digest = (self.digest ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(5);
-    }
-
-    /// Hands a datagram to the process.
-    fn hear(&mut self, host: HostId, card: u32, frame: &Frame) {
-        let machine = &mut self.machines[host];
-        let read = machine.clocks.read(self.now);
-        let Some(process) = machine.process.as_mut() else { return };
-        let mut source = frame.source;
-        if let std::net::SocketAddr::V6(v6) = &mut source {
-            v6.set_scope_id(card);
-        }
-        let arrival = Arrival {
-            bytes: &frame.bytes[..frame.bytes.len().min(MOST)],
-            truncated: frame.bytes.len() > MOST,
-            source,
-            destination: frame.destination.ip(),
-            interface: card,
-            ttl: Some(frame.ttl),
-        };
-        process.turn(read, &mut machine.rng);
-        process.hear(read, &mut machine.rng, &arrival);
-        self.after(host);
-    }
-
-    /// What the truth is about a host now.
-    fn tell_truth(&mut self, host: HostId) {
-        let machine = &mut self.machines[host];
-        let live = machine.is_live();
-        match machine.running_since {
-            None if live => machine.running_since = Some(self.now),
-            Some(since) if !live => {
-                machine.ran += self.now.since(since);
-                machine.running_since = None;
-            }
-            _ => {}
-        }
-        for license in self.scenario.hosts[host].licenses.clone() {
-            let terms = self.machines[host].terms.iter().find(|t| t.license == license);
-            let role = terms.filter(|_| live).map(|t| t.standby && !t.group.is_empty());
-            self.truth.set(self.now, license, host, role);
-        }
-    }
-
     fn new_addresses(&mut self, segment: SegmentId) -> Vec<(IpAddr, u64)> {
         self.addresses += 1;
         let number = self.addresses;
@@ -407,22 +246,6 @@ impl<'a> World<'a> {
         machine.cards.push(Card { index, segment, linked: true, addresses, bond });
     }
 
-    /// The process is told of its interfaces.
-    fn relink(&mut self, host: HostId) {
-        let machine = &mut self.machines[host];
-        let read = machine.clocks.read(self.now);
-        let interfaces = machine.interfaces();
-        if !machine.is_live() {
-            // It looks when it goes on.
-            return;
-        }
-        if let Some(process) = machine.process.as_mut() {
-            process.turn(read, &mut machine.rng);
-            process.set_interfaces(read, &mut machine.rng, interfaces);
-            self.after(host);
-        }
-    }
-
     /// A global IPv6 address of a prefix that was never there before.
     fn new_global(&mut self) -> (IpAddr, u64) {
         self.prefixes += 1;
@@ -431,79 +254,4 @@ impl<'a> World<'a> {
         let address = Ipv6Addr::from(u128::from(prefix) | u128::from(self.addresses));
         (address.into(), u64::from(self.addresses))
     }
-
-    /// Starts the process of a machine that has none.
-    fn start(&mut self, host: HostId) {
-        let plan = &self.scenario.hosts[host];
-        let machine = &mut self.machines[host];
-        if machine.process.is_some() {
-            return;
-        }
-        machine.disk.runs += 1;
-        machine.told_broken.clear();
-        machine.socket.clear();
-        let settings = Settings {
-            peers: plan.peers.clone(),
-            host: serialnumberd_core::wire::HostName::new(&plan.name),
-            ..self.scenario.settings.clone()
-        };
-        let birth = Birth {
-            now: machine.clocks.read(self.now),
-            seed: machine.disk.seed,
-            runs: machine.disk.runs,
-            settings,
-            interfaces: machine.interfaces(),
-            terms: machine.terms.clone(),
-            crypto: self.scenario.crypto,
-            rng: &mut machine.rng,
-        };
-        machine.process = Some(with_temper(plan.temper, self.make, birth));
-        self.tell_truth(host);
-        self.after(host);
-    }
-
-    /// The process is gone, however it went.
-    fn end(&mut self, host: HostId) {
-        let machine = &mut self.machines[host];
-        machine.process = None;
-        machine.frozen_until = None;
-        machine.scheduled = Mono::NEVER;
-        machine.socket.clear();
-        for terms in machine.terms.clone() {
-            self.oracle.resolved(self.now, host, terms.license);
-        }
-        self.tell_truth(host);
-    }
-
-    fn freeze(&mut self, host: HostId, d: Duration) {
-        let until = self.now.after(d);
-        let machine = &mut self.machines[host];
-        if machine.process.is_none() {
-            return;
-        }
-        machine.frozen_until = Some(machine.frozen_until.map_or(until, |u| u.max(until)));
-        self.tell_truth(host);
-        self.push(until, Due::Thaw(host));
-    }
-
-    /// The process goes on: what waited in its socket comes in one turn.
-    fn thaw(&mut self, host: HostId) {
-        let machine = &mut self.machines[host];
-        if machine.frozen_until.is_none_or(|until| until > self.now) {
-            return;
-        }
-        machine.frozen_until = None;
-        self.tell_truth(host);
-        self.relink(host);
-        let waiting = std::mem::take(&mut self.machines[host].socket);
-        for (frame, card) in waiting {
-            self.hear(host, card, &frame);
-        }
-        if self.machines[host].is_live() {
-            self.turn(host);
-        }
-    }
 }
-
-/// What the agent's receive buffer holds of a datagram.
-const MOST: usize = 512;
