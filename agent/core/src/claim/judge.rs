@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::{Claim, Conflict, ConflictView, Context};
 use crate::crypto::Crypto;
+use crate::evidence::{EvidencePair, Proof};
 use crate::holders::Holder;
 use crate::limits::{FLAP_WINDOW, FLAPS};
 use crate::round::Round;
@@ -127,9 +128,10 @@ impl Claim {
         let sharers: BTreeSet<Installation> = together.iter().map(|i| i.installation).collect();
         // The round keeps them, too: if this conflict ends, what it proved may count in its next one.
         let pairs = self.round.as_ref().map(|r| r.pairs.clone()).unwrap_or_default();
+        let proof = Proof { seats: self.license.seats, standbys: self.license.standbys, pairs };
         match self.conflict.take() {
-            None => self.declare(ctx, sharers, pairs),
-            Some(conflict) => self.confirm(ctx, conflict, sharers, pairs),
+            None => self.declare(ctx, sharers, proof),
+            Some(conflict) => self.confirm(ctx, conflict, sharers, proof),
         }
     }
 
@@ -138,7 +140,7 @@ impl Claim {
         &mut self,
         ctx: &mut Context<'_, C>,
         sharers: BTreeSet<Installation>,
-        pairs: Vec<crate::evidence::EvidencePair>,
+        proof: Proof<EvidencePair>,
     ) {
         let now = ctx.now.boot;
         *ctx.next_conflict += 1;
@@ -150,17 +152,19 @@ impl Claim {
         }
         let flaps = self.entries.iter().filter(|(_, s)| !s.is_disjoint(&sharers)).count() >= FLAPS;
         let id = *ctx.next_conflict;
-        let evidence = ctx.evidence.open::<C>(self.license.product, self.license.keys.id(), id, pairs);
+        let class = self.class(ctx.station.me);
+        let evidence = ctx.evidence.open::<C>(self.license.product, self.license.keys.id(), id, class, proof);
         self.conflict = Some(Conflict {
             view: ConflictView {
                 id,
                 stage: if flaps { Stage::Duplicate } else { Stage::Conflict },
-                class: self.class(ctx.station.me),
+                class,
                 since: now,
                 since_ms: ctx.now.wall_ms,
                 evidence,
             },
             base: now,
+            base_round: self.round.as_ref().map_or(0, |r| r.first),
             sharers,
             told: Vec::new(),
         });
@@ -174,19 +178,21 @@ impl Claim {
         ctx: &mut Context<'_, C>,
         mut conflict: Conflict,
         sharers: BTreeSet<Installation>,
-        pairs: Vec<crate::evidence::EvidencePair>,
+        proof: Proof<EvidencePair>,
     ) {
         conflict.view.class = self.class(ctx.station.me);
         let shares = !conflict.sharers.is_disjoint(&sharers);
         let late_enough = ctx.now.boot.since(conflict.base) >= ctx.confirm_after;
         let promoted = conflict.view.stage == Stage::Conflict && late_enough && shares;
         if shares {
-            ctx.evidence.confirm(conflict.view.evidence, pairs);
+            ctx.evidence.confirm(conflict.view.evidence, conflict.view.class, proof);
         } else {
             // Somebody else holds it now: the confirmation starts anew with these, and evidence of its own.
             (conflict.base, conflict.sharers) = (ctx.now.boot, sharers);
+            conflict.base_round = self.round.as_ref().map_or(0, |r| r.first);
             let (product, claim) = (self.license.product, self.license.keys.id());
-            conflict.view.evidence = ctx.evidence.open::<C>(product, claim, conflict.view.id, pairs);
+            let ConflictView { id, class, .. } = conflict.view;
+            conflict.view.evidence = ctx.evidence.open::<C>(product, claim, id, class, proof);
         }
         if promoted {
             conflict.view.stage = Stage::Duplicate;
