@@ -328,6 +328,10 @@ impl Holder {
 
     /// What the newest datagram says, and whence it came.
     fn refresh(&mut self, d: &Datagram, path: (SocketAddr, u32)) {
+        if (d.standby, d.group) != (self.standby, self.group) {
+            // What it answered, it answered in another role: a new one that is only heard is no evidence.
+            self.proof = None;
+        }
         (self.from, self.interface) = path;
         (self.host, self.group, self.standby) = (d.host, d.group, d.standby);
         (self.interval_s, self.seats, self.runs, self.since_ms) = (d.interval_s, d.seats, d.runs, d.since_ms);

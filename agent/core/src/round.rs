@@ -27,7 +27,7 @@ pub(crate) struct Round {
     floor: u64,
     closes: Mono,
     /// When it was opened.
-    pub opened: Mono,
+    opened: Mono,
     step: usize,
     pub asked: BTreeMap<Instance, Asked>,
     /// When it proved over-subscription.

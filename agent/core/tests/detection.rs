@@ -38,7 +38,7 @@ fn a_copied_license_is_found_on_both_sides_within_a_second_and_confirmed_after_n
             assert_eq!(over, [false, true], "the newcomer is over the one seat");
             assert_eq!(holders[1].is_self, n == b);
             let kept = lan.hosts[n].engine.evidence(*evidence).expect("evidence is kept");
-            assert!(!kept.first.is_empty() && !kept.second.is_empty());
+            assert!(!kept.first.pairs.is_empty() && !kept.second.pairs.is_empty());
         }
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn render(palette: Palette, case: &Case, found: &Findings, checked: C
     section("Questions and answers", pairs(palette, case));
     let list = |points: Vec<String>| points.iter().map(|p| wrap("  - ", 4, p)).collect::<String>();
     section("What is proved", list(proved(case, found, checked)));
-    section("What is only the recorder's word", list(believed(case, found)));
+    section("What is only the recorder's word", list(believed(found)));
     section("What this does not say", list(open_questions(checked)));
     text
 }
@@ -73,7 +73,7 @@ fn finding(case: &Case, found: &Findings) -> String {
             " Round {}{apart}: {others} answered the recorder, and together they take {} where the license has {}.",
             number + 1,
             count(round.taken.try_into().unwrap_or(u64::MAX), "seat"),
-            e.seats,
+            round.seats,
         ));
     }
     text
@@ -112,7 +112,7 @@ fn answerer(answerer: &Answerer, rounds: &[usize]) -> String {
 }
 
 fn pairs(palette: Palette, case: &Case) -> String {
-    let rounds = [(1, &case.exhibit.first), (2, &case.exhibit.second)];
+    let rounds = [(1, &case.exhibit.first.pairs), (2, &case.exhibit.second.pairs)];
     let all: Vec<(usize, &Exchange)> =
         rounds.iter().flat_map(|(n, r)| r.iter().map(move |e| (*n, e))).collect();
     let rows: Vec<Vec<Cell>> = all.iter().take(LISTED).map(|(round, e)| row(*round, e)).collect();
@@ -137,7 +137,7 @@ fn row(round: usize, e: &Exchange) -> Vec<Cell> {
 
 fn proved(case: &Case, found: &Findings, checked: Checked) -> Vec<String> {
     let e = &case.exhibit;
-    let pairs = count(u64::try_from(e.first.len() + e.second.len()).unwrap_or(u64::MAX), "pair");
+    let pairs = count(u64::try_from(e.first.pairs.len() + e.second.pairs.len()).unwrap_or(u64::MAX), "pair");
     let mut points = vec![
         format!(
             "In {pairs} the question is signed with the recorder's key and the answer with that of who answered; \
@@ -164,15 +164,12 @@ fn proved(case: &Case, found: &Findings, checked: Checked) -> Vec<String> {
     points
 }
 
-fn believed(case: &Case, found: &Findings) -> Vec<String> {
+fn believed(found: &Findings) -> Vec<String> {
     let mut points = vec![
         "All times, and with them that the answers came within 10 s and that who answered was there all the while: \
          they fit each other and the order of the questions, but a recorder could make them up."
             .to_owned(),
-        format!(
-            "Addresses and interfaces, that its license has {}, and what it could hear.",
-            count(u64::from(case.exhibit.seats), "seat")
-        ),
+        "Addresses and interfaces, how many seats its license has, and what it could hear.".to_owned(),
     ];
     if found.own_key {
         points.push(
@@ -211,6 +208,7 @@ pub(super) fn document(case: &Case, found: &Findings, checked: Checked) -> Value
             json!({
                 "asked": rfc3339(round.asked_ms),
                 "answered": rfc3339(round.answered_ms),
+                "seats": round.seats,
                 "seats_taken": round.taken,
                 "together": together,
             })
@@ -224,8 +222,6 @@ pub(super) fn document(case: &Case, found: &Findings, checked: Checked) -> Value
         "class": e.class.to_string(),
         "stage": case.stage.to_string(),
         "conflict": case.conflict,
-        "seats": e.seats,
-        "standbys": e.standbys,
         "coverage": case.coverage.to_string(),
         "declared": rfc3339(case.declared_ms),
         "ended": case.ended.map(|(at, cause)| json!({"at": rfc3339(at), "cause": cause.to_string()})),

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serialnumberd_core::{Class, Coverage, Event, EvidenceId, Mono, Now, ResolvedCause, Stage};
+use serialnumberd_core::{Coverage, Event, EvidenceId, Mono, Now, ResolvedCause, Stage};
 
 use super::{Agent, host_name};
 use crate::evidence::{Case, Done};
@@ -24,9 +24,6 @@ const ENDED: usize = 64;
 struct Open {
     conflict: u64,
     stage: Stage,
-    class: Class,
-    seats: u16,
-    standbys: u16,
     coverage: Coverage,
     /// When it was declared, and the clocks then: all of its times are told by them, so that none of them jumps.
     declared: Now,
@@ -121,15 +118,10 @@ impl Agent {
     /// Notes what an event means for the evidence.
     pub(super) fn note_evidence(&mut self, event: &Event) {
         match *event {
-            Event::Duplicate { claim, conflict_id, evidence, stage, class, seats, coverage, .. } => {
-                let view = self.engine.claims(self.now).find(|c| c.claim == claim);
-                let standbys = view.map_or(0, |c| c.standbys);
+            Event::Duplicate { conflict_id, evidence, stage, coverage, .. } => {
                 let told = Open {
                     conflict: conflict_id,
                     stage,
-                    class,
-                    seats,
-                    standbys,
                     coverage,
                     declared: self.now,
                     ended: None,
@@ -190,11 +182,10 @@ impl Agent {
         let open = self.filing.open.get(&id)?;
         let told = |at| wall_ms(&open.declared, at);
         let name = |index| self.interface_text(index);
-        let license = (open.seats, open.standbys);
         let kept = self.engine.evidence(id)?;
         let host = if self.setup.config.agent.announce_host { host_name() } else { String::new() };
         Some(Case {
-            exhibit: kept.exhibit(self.engine.installation(), open.class, license, told, name),
+            exhibit: kept.exhibit(self.engine.installation(), told, name),
             conflict: open.conflict,
             stage: open.stage,
             coverage: open.coverage,
@@ -228,9 +219,6 @@ mod tests {
         Open {
             conflict,
             stage,
-            class: Class::Copy,
-            seats: 1,
-            standbys: 0,
             coverage: Coverage::Good,
             declared: Now { boot: now, awake: now, wall_ms: 0 },
             ended: None,

@@ -115,13 +115,13 @@ impl Agent {
 
     fn report_conflict(&self, conflict: &ConflictView) -> ConflictStatus {
         let evidence = self.engine.evidence(conflict.evidence);
-        let rounds = evidence.map(|e| [(1, &e.first), (2, &e.second)]).into_iter().flatten();
+        let rounds = evidence.map(|e| [(1, &e.first.pairs), (2, &e.second.pairs)]).into_iter().flatten();
         let pairs: Vec<status::EvidencePair> = rounds
             .flat_map(|(round, pairs)| pairs.iter().map(move |p| (round, p)))
             .map(|(r, p)| self.report_pair(r, p))
             .collect();
         let confirmed =
-            evidence.and_then(|e| e.second.first()).filter(|_| conflict.stage == Stage::Duplicate);
+            evidence.and_then(|e| e.second.pairs.first()).filter(|_| conflict.stage == Stage::Duplicate);
         ConflictStatus {
             id: conflict.id,
             class: conflict.class.to_string(),

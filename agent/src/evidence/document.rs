@@ -3,7 +3,7 @@
 //! Nothing is said twice, so that nothing can contradict: who answered what, and when by his clock, is in the datagrams.
 
 use serde::{Deserialize, Serialize};
-use serialnumberd_core::evidence::{Exchange, Exhibit};
+use serialnumberd_core::evidence::{Exchange, Exhibit, Proof};
 use serialnumberd_core::{ClaimId, Class, Coverage, Installation, Product, ResolvedCause, Stage};
 
 use super::{Case, hex, id_of_text};
@@ -22,15 +22,14 @@ pub(super) struct Document {
     class: String,
     stage: String,
     conflict: u64,
-    seats: u16,
-    standbys: u16,
     coverage: String,
     declared: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<End>,
     recorder: Recorder,
-    first: Vec<Pair>,
-    second: Vec<Pair>,
+    first: Round,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second: Option<Round>,
     /// Empty while the text to be signed is made.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) signature: String,
@@ -49,6 +48,14 @@ struct Recorder {
     installation: String,
     host: String,
     version: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Round {
+    seats: u16,
+    standbys: u16,
+    pairs: Vec<Pair>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -75,8 +82,6 @@ impl Document {
             class: e.class.to_string(),
             stage: case.stage.to_string(),
             conflict: case.conflict,
-            seats: e.seats,
-            standbys: e.standbys,
             coverage: case.coverage.to_string(),
             declared: rfc3339(case.declared_ms),
             ended: case.ended.map(|(at, cause)| End { at: rfc3339(at), cause: cause.to_string() }),
@@ -85,8 +90,8 @@ impl Document {
                 host: case.host.clone(),
                 version: case.version.clone(),
             },
-            first: e.first.iter().map(Pair::of).collect(),
-            second: e.second.iter().map(Pair::of).collect(),
+            first: Round::of(&e.first),
+            second: (!e.second.pairs.is_empty()).then(|| Round::of(&e.second)),
             signature: String::new(),
         }
     }
@@ -107,26 +112,20 @@ impl Document {
             }
             None => None,
         };
-        let pairs = |round: &str, pairs: &[Pair]| {
-            let pair = |(n, pair): (usize, &Pair)| pair.exchange(&format!("{round}[{n}]"));
-            pairs.iter().enumerate().map(pair).collect::<Result<Vec<_>, _>>()
-        };
         let exhibit = Exhibit {
             id: id_of_text(&self.id).ok_or_else(|| wrong("id", "32 hex digits"))?,
             product: Product::new(&self.product).map_err(|e| format!("its member `product`: {e}"))?,
             claim: hex::read(&self.claim).map(ClaimId).ok_or_else(|| wrong("claim", "32 hex digits"))?,
             recorder,
             class: word("class", Class::of_word(&self.class))?,
-            seats: self.seats,
-            standbys: self.standbys,
-            first: pairs("first", &self.first)?,
-            second: pairs("second", &self.second)?,
+            first: self.first.proof("first")?,
+            second: self.second.map_or(Ok(Proof::default()), |second| second.proof("second"))?,
         };
         let declared_ms = time("declared", &self.declared)?;
         if ended.is_some_and(|(at, _)| at < declared_ms) {
             return Err("it is said to have ended before it was declared".to_owned());
         }
-        if exhibit.first.iter().map(|e| e.asked_ms).min() > Some(declared_ms) {
+        if exhibit.first.pairs.iter().map(|e| e.asked_ms).min() > Some(declared_ms) {
             return Err("it is said to have been declared before its first question was asked".to_owned());
         }
         Ok(Case {
@@ -139,6 +138,19 @@ impl Document {
             host: self.recorder.host,
             version: self.recorder.version,
         })
+    }
+}
+
+impl Round {
+    fn of(proof: &Proof<Exchange>) -> Round {
+        let pairs = proof.pairs.iter().map(Pair::of).collect();
+        Round { seats: proof.seats, standbys: proof.standbys, pairs }
+    }
+
+    fn proof(&self, name: &str) -> Result<Proof<Exchange>, String> {
+        let pair = |(n, pair): (usize, &Pair)| pair.exchange(&format!("{name}.pairs[{n}]"));
+        let pairs = self.pairs.iter().enumerate().map(pair).collect::<Result<Vec<_>, _>>()?;
+        Ok(Proof { seats: self.seats, standbys: self.standbys, pairs })
     }
 }
 

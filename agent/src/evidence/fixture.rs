@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use serialnumberd_core::evidence::{Exchange, Exhibit};
+use serialnumberd_core::evidence::{Exchange, Exhibit, Proof};
 use serialnumberd_core::wire::{Datagram, HostName, Kind, seal};
 use serialnumberd_core::{
     BootId, ClaimKeys, Class, Coverage, Crypto, EvidenceId, GroupDigest, Instance, Nonce, Product, Serial,
@@ -89,10 +89,8 @@ fn between(number: u8, other: (u8, u8), host: &str) -> Case {
             claim: keys().id(),
             recorder: Standard::installation(&signer(1)),
             class: Class::Copy,
-            seats: 1,
-            standbys: 0,
-            first,
-            second: vec![exchange(other, host, sequence + 1, 90_500)],
+            first: Proof { seats: 1, standbys: 0, pairs: first },
+            second: Proof { seats: 1, standbys: 0, pairs: vec![exchange(other, host, sequence + 1, 90_500)] },
         },
         conflict: u64::from(number),
         stage: Stage::Duplicate,

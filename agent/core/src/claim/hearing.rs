@@ -103,6 +103,10 @@ impl Claim {
         question: &Question,
     ) {
         let Some(holder) = self.holders.find_mut(&incoming.datagram.instance) else { return };
+        if (holder.standby, holder.group) != (incoming.datagram.standby, incoming.datagram.group) {
+            // Overtaken by a datagram that says otherwise: it answers for a role that is over.
+            return;
+        }
         let newest = holder.proof.map_or(question.ordinal, |p| p.ordinal.max(question.ordinal));
         holder.proof = Some(Proof { ordinal: newest, at: ctx.now.boot });
         holder.silent = None;
@@ -123,9 +127,9 @@ impl Claim {
         let counted = usize::from(self.license.seats) + usize::from(self.license.standbys);
         let bound = (counted + EVIDENCE_PAIRS_PER_ROUND).min(EVIDENCE_PAIRS / 2);
         if let Some(conflict) = self.conflict.as_ref().filter(|_| round.found.is_some()) {
-            let first = conflict.base >= round.opened;
-            if first || round.shares {
-                ctx.evidence.add(conflict.view.evidence, !first, pair.clone(), bound);
+            let second = conflict.base_round != round.first;
+            if !second || round.shares {
+                ctx.evidence.add(conflict.view.evidence, second, pair.clone(), bound);
             }
         }
         evidence::keep(&mut round.pairs, pair, bound);

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::{Claim, Conflict, ConflictView, Context};
 use crate::crypto::Crypto;
+use crate::evidence::{EvidencePair, Proof};
 use crate::holders::Holder;
 use crate::limits::{FLAP_WINDOW, FLAPS};
 use crate::round::Round;
@@ -147,7 +148,7 @@ impl Claim {
         } else {
             // The round keeps them, too: if this conflict ends, what it proved may count in its next one.
             let pairs = self.round.as_ref().map(|r| r.pairs.clone()).unwrap_or_default();
-            self.declare(ctx, installations(&together), pairs);
+            self.declare(ctx, installations(&together), self.proof(pairs));
         }
     }
 
@@ -190,7 +191,7 @@ impl Claim {
         &mut self,
         ctx: &mut Context<'_, C>,
         sharers: BTreeSet<Installation>,
-        pairs: Vec<crate::evidence::EvidencePair>,
+        proof: Proof<EvidencePair>,
     ) {
         let now = ctx.now.boot;
         *ctx.next_conflict += 1;
@@ -202,17 +203,19 @@ impl Claim {
         }
         let flaps = self.entries.iter().filter(|(_, s)| !s.is_disjoint(&sharers)).count() >= FLAPS;
         let id = *ctx.next_conflict;
-        let evidence = ctx.evidence.open::<C>(self.license.product, self.license.keys.id(), id, pairs);
+        let class = self.class(ctx.station.me);
+        let evidence = ctx.evidence.open::<C>(self.license.product, self.license.keys.id(), id, class, proof);
         self.conflict = Some(Conflict {
             view: ConflictView {
                 id,
                 stage: if flaps { Stage::Duplicate } else { Stage::Conflict },
-                class: self.class(ctx.station.me),
+                class,
                 since: now,
                 since_ms: ctx.now.wall_ms,
                 evidence,
             },
             base: now,
+            base_round: self.round.as_ref().map_or(0, |r| r.first),
             sharers,
             told: Vec::new(),
         });
@@ -220,16 +223,22 @@ impl Claim {
         self.enter(ctx, if flaps { State::Duplicate } else { State::Conflict }, false);
     }
 
+    /// What so many questions and answers prove, by the terms of the license as it is now.
+    fn proof(&self, pairs: Vec<EvidencePair>) -> Proof<EvidencePair> {
+        Proof { seats: self.license.seats, standbys: self.license.standbys, pairs }
+    }
+
     /// A further proof: duplicate, if a later round than the first brings it, late enough, and it shares an
     /// installation with the first.
     fn promote<C: Crypto>(&mut self, ctx: &mut Context<'_, C>, together: &[Instance]) {
+        let (Some(conflict), Some(round)) = (&self.conflict, &self.round) else { return };
+        let later = conflict.base_round != round.first;
+        let shares = together.iter().any(|i| conflict.sharers.contains(&i.installation));
+        let proof = (later && shares && !round.shares).then(|| self.proof(round.pairs.clone()));
         let (Some(conflict), Some(round)) = (&mut self.conflict, &mut self.round) else { return };
-        if conflict.base >= round.opened {
-            return;
-        }
-        if !round.shares && together.iter().any(|i| conflict.sharers.contains(&i.installation)) {
+        if let Some(proof) = proof {
             round.shares = true;
-            ctx.evidence.confirm(conflict.view.evidence, round.pairs.clone());
+            ctx.evidence.confirm(conflict.view.evidence, conflict.view.class, proof);
         }
         let late_enough = ctx.now.boot.since(conflict.base) >= ctx.confirm_after;
         if conflict.view.stage == Stage::Conflict && late_enough && round.shares {
@@ -249,14 +258,16 @@ impl Claim {
         round: &Round,
         together: &[Instance],
     ) {
+        let proof = self.proof(round.pairs.clone());
         let Some(conflict) = self.conflict.as_mut() else { return };
-        if conflict.base >= round.opened {
+        if conflict.base_round == round.first {
             conflict.sharers.extend(installations(together));
         } else if !round.shares {
-            (conflict.base, conflict.sharers) = (found, installations(together));
+            (conflict.base, conflict.base_round) = (found, round.first);
+            conflict.sharers = installations(together);
             let (product, claim) = (self.license.product, self.license.keys.id());
-            conflict.view.evidence =
-                ctx.evidence.open::<C>(product, claim, conflict.view.id, round.pairs.clone());
+            let ConflictView { id, class, .. } = conflict.view;
+            conflict.view.evidence = ctx.evidence.open::<C>(product, claim, id, class, proof);
         }
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct Conflict {
     pub view: ConflictView,
     /// Since when the confirmation counts: the round that first proved who is proved again.
     base: Mono,
+    /// The opening ordinal of that round.
+    base_round: u64,
     /// Installations other than this instance that the base round proved.
     sharers: BTreeSet<Installation>,
     /// Who counted in the newest `Duplicate` event, and who of them was over the seats.
@@ -137,7 +139,9 @@ impl Claim {
         license: License,
     ) {
         self.changed = true;
-        let role_changed = license.standby != self.license.standby;
+        // A STANDBY without a group takes a seat like an active holder.
+        let role = |l: &License| (l.standby, l.standby && !l.group.is_empty());
+        let role_changed = role(&license) != role(&self.license);
         self.group_digest = license.keys.group::<C>(&license.group);
         self.license = license;
         if role_changed {

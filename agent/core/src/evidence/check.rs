@@ -7,7 +7,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::{Exchange, Exhibit, Fault, Flaw, Place, id_of};
+use super::{Exchange, Exhibit, Fault, Flaw, Place, Proof, id_of};
 use crate::crypto::{self, Crypto};
 use crate::keys::ClaimKeys;
 use crate::limits::{EVIDENCE_PAIRS, LIVE_FOR};
@@ -30,6 +30,8 @@ pub struct Answerer {
 pub struct Round {
     /// The largest set that was alive together with the recorder; one entry an instance.
     pub together: Vec<Answerer>,
+    /// The seats of the recorder's license then; only its word.
+    pub seats: u16,
     /// The seats that they and the recorder take.
     pub taken: usize,
     /// When the first question was asked, Unix ms.
@@ -65,19 +67,16 @@ struct Genuine<'a> {
 /// The first flaw found.
 pub fn check<C: Crypto>(exhibit: &Exhibit) -> Result<Findings, Flaw> {
     let whole = |fault| Err(Flaw { place: Place::Whole, fault });
-    let Some(first) = exhibit.first.first() else { return whole(Fault::NoPairs) };
-    if exhibit.first.len() + exhibit.second.len() > EVIDENCE_PAIRS {
+    let Some(first) = exhibit.first.pairs.first() else { return whole(Fault::NoPairs) };
+    if exhibit.first.pairs.len() + exhibit.second.pairs.len() > EVIDENCE_PAIRS {
         return whole(Fault::TooManyPairs);
-    }
-    if exhibit.seats == 0 {
-        return whole(Fault::Unlimited);
     }
     let derived = id_of::<C>(&first.question, &first.answer);
     if derived != exhibit.id {
         return whole(Fault::Id(derived));
     }
-    let rounds = [&exhibit.first, &exhibit.second].into_iter().filter(|r| !r.is_empty()).enumerate();
-    let rounds = rounds.map(|(n, pairs)| genuine_round::<C>(exhibit, n + 1, pairs));
+    let proofs = || [&exhibit.first, &exhibit.second].into_iter().filter(|p| !p.pairs.is_empty()).enumerate();
+    let rounds = proofs().map(|(n, proof)| genuine_round::<C>(exhibit, n + 1, &proof.pairs));
     let rounds = rounds.collect::<Result<Vec<_>, _>>()?;
     check_questions(rounds.iter().flatten())?;
     if let [first, second] = rounds.as_slice() {
@@ -87,7 +86,7 @@ pub fn check<C: Crypto>(exhibit: &Exhibit) -> Result<Findings, Flaw> {
     if !shows_class(exhibit, newest) {
         return whole(Fault::Class(exhibit.class));
     }
-    let judged = rounds.iter().enumerate().map(|(n, round)| judge(exhibit, n + 1, round));
+    let judged = proofs().zip(&rounds).map(|((n, proof), round)| judge(proof, n + 1, round));
     let own = |g: &Genuine<'_>| g.answer.instance.installation == exhibit.recorder;
     Ok(Findings {
         own_key: newest.iter().any(own),
@@ -111,8 +110,8 @@ pub fn check_serial<C: Crypto>(
     }
     let group = group.map(|name| keys.group::<C>(name));
     let mut named = 0;
-    for (number, pairs) in [&exhibit.first, &exhibit.second].into_iter().enumerate() {
-        for (n, exchange) in pairs.iter().enumerate() {
+    for (number, proof) in [&exhibit.first, &exhibit.second].into_iter().enumerate() {
+        for (n, exchange) in proof.pairs.iter().enumerate() {
             let place = Place::Pair(number + 1, n + 1);
             for (bytes, unreadable, forged, foreign) in [
                 (&exchange.question, Fault::QuestionUnreadable, Fault::QuestionMac, Fault::QuestionGroup),
@@ -248,11 +247,16 @@ fn shows_class(exhibit: &Exhibit, newest: &[Genuine<'_>]) -> bool {
 ///
 /// Each pair is an interval, from when its instance was first heard to when the question that it answered was asked:
 /// who was heard before a question, and answered that or a later one, was alive when it was asked.
-fn judge(exhibit: &Exhibit, number: usize, round: &[Genuine<'_>]) -> Result<Round, Flaw> {
+fn judge(proof: &Proof<Exchange>, number: usize, round: &[Genuine<'_>]) -> Result<Round, Flaw> {
+    let flaw = |fault| Err(Flaw { place: Place::Round(number), fault });
+    if proof.seats == 0 {
+        return flaw(Fault::Unlimited);
+    }
     let standby = |d: &Datagram| d.standby && d.group != GroupDigest::NONE;
     let me = round.iter().max_by_key(|g| g.exchange.asked_ms).is_some_and(|g| standby(&g.question));
     let mut best = Round {
         together: Vec::new(),
+        seats: proof.seats,
         taken: 0,
         asked_ms: round.iter().map(|g| g.exchange.asked_ms).min().unwrap_or(0),
         answered_ms: round.iter().map(|g| g.exchange.answered_ms).max().unwrap_or(0),
@@ -267,17 +271,16 @@ fn judge(exhibit: &Exhibit, number: usize, round: &[Genuine<'_>]) -> Result<Roun
             }
         }
         let waiting = usize::from(me) + alive.values().filter(|g| standby(&g.answer)).count();
-        let taken = alive.len() + 1 - waiting + waiting.saturating_sub(usize::from(exhibit.standbys));
+        let taken = alive.len() + 1 - waiting + waiting.saturating_sub(usize::from(proof.standbys));
         if taken > best.taken {
             best.taken = taken;
             best.together = alive.values().map(|g| answerer(&g.answer, standby(&g.answer))).collect();
         }
     }
-    if best.taken > usize::from(exhibit.seats) && !best.together.is_empty() {
+    if best.taken > usize::from(proof.seats) {
         return Ok(best);
     }
-    let fault = Fault::NotOver { taken: best.taken, seats: exhibit.seats };
-    Err(Flaw { place: Place::Round(number), fault })
+    flaw(Fault::NotOver { taken: best.taken, seats: proof.seats })
 }
 
 fn answerer(d: &Datagram, standby: bool) -> Answerer {

@@ -43,6 +43,24 @@ pub struct EvidencePair {
     pub interface: u32,
 }
 
+/// A round that proved over-subscription, and the terms of the recorder's license that it exceeded then: they may
+/// change while the conflict goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof<P> {
+    /// How many instances might hold the claim at once.
+    pub seats: u16,
+    /// How many STANDBY holders of a group took no seat.
+    pub standbys: u16,
+    /// Its questions and their answers.
+    pub pairs: Vec<P>,
+}
+
+impl<P> Default for Proof<P> {
+    fn default() -> Proof<P> {
+        Proof { seats: 0, standbys: 0, pairs: Vec::new() }
+    }
+}
+
 /// What one conflict rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
@@ -54,21 +72,21 @@ pub struct Evidence {
     pub claim: ClaimId,
     /// Of which conflict.
     pub conflict_id: u64,
+    /// What kind it was when its newest round proved it.
+    pub class: Class,
     /// The round that proved the conflict.
-    pub first: Vec<EvidencePair>,
-    /// The newest round that proved it again with an installation in common; empty until there is one.
-    pub second: Vec<EvidencePair>,
+    pub first: Proof<EvidencePair>,
+    /// The newest round that proved it again with an installation in common; without pairs until there is one.
+    pub second: Proof<EvidencePair>,
 }
 
 impl Evidence {
     /// What its recorder hands to a third party.  `told` says a time in Unix ms by one clock that does not jump, and
-    /// `name` an interface for people; the rest is as the conflict was told.
+    /// `name` an interface for people.
     #[must_use]
     pub fn exhibit(
         &self,
         recorder: Installation,
-        class: Class,
-        (seats, standbys): (u16, u16),
         told: impl Fn(Mono) -> u64,
         name: impl Fn(u32) -> String,
     ) -> Exhibit {
@@ -81,16 +99,19 @@ impl Evidence {
             from: p.from,
             interface: name(p.interface),
         };
+        let proof = |p: &Proof<EvidencePair>| Proof {
+            seats: p.seats,
+            standbys: p.standbys,
+            pairs: p.pairs.iter().map(exchange).collect(),
+        };
         Exhibit {
             id: self.id,
             product: self.product,
             claim: self.claim,
             recorder,
-            class,
-            seats,
-            standbys,
-            first: self.first.iter().map(exchange).collect(),
-            second: self.second.iter().map(exchange).collect(),
+            class: self.class,
+            first: proof(&self.first),
+            second: proof(&self.second),
         }
     }
 }
@@ -128,14 +149,10 @@ pub struct Exhibit {
     pub recorder: Installation,
     /// What kind of over-subscription it is said to be.
     pub class: Class,
-    /// Seats of the recorder's license; only its word.
-    pub seats: u16,
-    /// How many STANDBY holders of a group take no seat; only the recorder's word.
-    pub standbys: u16,
-    /// The round that proved the conflict.
-    pub first: Vec<Exchange>,
-    /// The newest round that proved it again; empty if there is none.
-    pub second: Vec<Exchange>,
+    /// The round that proved the conflict.  Its license's terms are only the recorder's word.
+    pub first: Proof<Exchange>,
+    /// The newest round that proved it again; without pairs if there is none.
+    pub second: Proof<Exchange>,
 }
 
 /// The name of the evidence that begins with this pair.

@@ -3,10 +3,10 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::{Evidence, EvidencePair, id_of};
+use super::{Evidence, EvidencePair, Proof, id_of};
 use crate::crypto::Crypto;
 use crate::limits::EVIDENCE_PAIRS;
-use crate::{ClaimId, EvidenceId, Product};
+use crate::{ClaimId, Class, EvidenceId, Product};
 
 /// All evidence kept: at most [`EVIDENCE_PAIRS`] pairs, oldest conflicts dropped first.
 #[derive(Clone, Debug, Default)]
@@ -38,32 +38,45 @@ impl EvidenceStore {
         product: Product,
         claim: ClaimId,
         conflict_id: u64,
-        first: Vec<EvidencePair>,
+        class: Class,
+        first: Proof<EvidencePair>,
     ) -> EvidenceId {
-        let id = first.first().map_or_else(EvidenceId::default, |p| id_of::<C>(&p.question, &p.answer));
-        self.kept.push_back(Evidence { id, product, claim, conflict_id, first, second: Vec::new() });
+        let id = first.pairs.first().map_or_else(EvidenceId::default, |p| id_of::<C>(&p.question, &p.answer));
+        self.kept.push_back(Evidence {
+            id,
+            product,
+            claim,
+            conflict_id,
+            class,
+            first,
+            second: Proof::default(),
+        });
         self.trim();
         id
     }
 
-    /// Adds a pair to the first or second round of the newest evidence of this name, at most `bound` to each.
+    /// Adds a pair to the first or second round of the newest evidence of this name, at most `bound` to each.  What
+    /// proved the round stays: who answers again may do so in another role.
     pub(crate) fn add(&mut self, id: EvidenceId, second: bool, pair: EvidencePair, bound: usize) {
         if let Some(evidence) = self.kept.iter_mut().rev().find(|e| e.id == id) {
-            keep(if second { &mut evidence.second } else { &mut evidence.first }, pair, bound);
+            let round = if second { &mut evidence.second } else { &mut evidence.first };
+            if round.pairs.len() < bound && round.pairs.iter().all(|p| p.instance != pair.instance) {
+                round.pairs.push(pair);
+            }
             self.trim();
         }
     }
 
     /// Replaces the second round.
-    pub(crate) fn confirm(&mut self, id: EvidenceId, pairs: Vec<EvidencePair>) {
+    pub(crate) fn confirm(&mut self, id: EvidenceId, class: Class, second: Proof<EvidencePair>) {
         if let Some(evidence) = self.kept.iter_mut().rev().find(|e| e.id == id) {
-            evidence.second = pairs;
+            (evidence.class, evidence.second) = (class, second);
             self.trim();
         }
     }
 
     fn trim(&mut self) {
-        let pairs = |e: &Evidence| e.first.len() + e.second.len();
+        let pairs = |e: &Evidence| e.first.pairs.len() + e.second.pairs.len();
         let mut total: usize = self.kept.iter().map(pairs).sum();
         while total > EVIDENCE_PAIRS && self.kept.len() > 1 {
             total -= self.kept.pop_front().map_or(0, |e| pairs(&e));
@@ -105,18 +118,32 @@ mod tests {
         pair_of(1, n)
     }
 
+    fn proof(pairs: Vec<EvidencePair>) -> Proof<EvidencePair> {
+        Proof { pairs, ..Proof::default() }
+    }
+
     #[test]
     fn the_oldest_conflicts_go_first() {
         let mut store = EvidenceStore::default();
         let product = Product::new("xsvr").unwrap();
         let ids: Vec<EvidenceId> = (0..EVIDENCE_PAIRS)
-            .map(|n| store.open::<Standard>(product, ClaimId::default(), n as u64, vec![pair(n)]))
+            .map(|n| {
+                store.open::<Standard>(
+                    product,
+                    ClaimId::default(),
+                    n as u64,
+                    Class::Copy,
+                    proof(vec![pair(n)]),
+                )
+            })
             .collect();
         assert!(ids.iter().all(|id| store.find(*id).is_some()), "all of them fit");
-        store.confirm(ids[EVIDENCE_PAIRS - 1], vec![pair(0), pair(1)]);
+        store.confirm(ids[EVIDENCE_PAIRS - 1], Class::Copy, proof(vec![pair(0), pair(1)]));
         let gone = ids.iter().position(|id| store.find(*id).is_some());
         assert_eq!(gone, Some(2), "two pairs more, the two oldest less");
         store.add(ids[EVIDENCE_PAIRS - 1], false, pair(2), 16);
+        assert_eq!(ids.iter().position(|id| store.find(*id).is_some()), Some(2), "it answered before");
+        store.add(ids[EVIDENCE_PAIRS - 1], false, pair_of(2, 2), 16);
         assert_eq!(ids.iter().position(|id| store.find(*id).is_some()), Some(3));
     }
 

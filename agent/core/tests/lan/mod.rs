@@ -264,14 +264,12 @@ impl Lan {
 
     /// Whoever is told of a conflict can show it to a third party, in every test.
     fn show_evidence(&self, n: usize, event: &Event) {
-        let Event::Duplicate { claim, evidence, class, seats, .. } = event else { return };
+        let Event::Duplicate { evidence, .. } = event else { return };
         let engine = &self.hosts[n].engine;
         let kept = engine.evidence(*evidence).expect("what was told of is kept");
-        let standbys = engine.claims(self.at()).find(|c| c.claim == *claim).map_or(0, |c| c.standbys);
         let told = |at: Mono| at.0 / 1_000_000;
-        let exhibit =
-            kept.exhibit(engine.installation(), *class, (*seats, standbys), told, |i| format!("eth{i}"));
-        if usize::from(*seats) < limits::EVIDENCE_PAIRS / 2 {
+        let exhibit = kept.exhibit(engine.installation(), told, |i| format!("eth{i}"));
+        if usize::from(exhibit.first.seats) < limits::EVIDENCE_PAIRS / 2 {
             evidence::check::<Standard>(&exhibit).unwrap_or_else(|flaw| panic!("host {n}: {flaw}"));
         }
     }

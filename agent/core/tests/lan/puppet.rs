@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use serialnumberd_core::wire::{Datagram, HostName, Kind, seal};
-use serialnumberd_core::{Arrival, BootId, Crypto, Fate, Instance, License, Mono, Nonce, Standard};
+use serialnumberd_core::{Arrival, BootId, Crypto, Fate, Instance, License, Mono, Nonce, Standard, Tag};
 
 use super::{Lan, START_MS, license, product};
 
@@ -40,10 +40,8 @@ impl Puppet {
 
     /// Answers the newest question that host `n` asked since `from`.
     pub fn answers(&mut self, lan: &mut Lan, n: usize, from: Mono) -> Fate {
-        let asked = |d: &Datagram| matches!(d.kind, Kind::Announce { want: true, .. });
-        let questions = lan.sent_since(n, from);
-        let (_, _, tag) = questions.iter().rfind(|(_, d, _)| asked(d)).expect("it asked");
-        let bytes = self.says(Kind::Answer { answers: *tag, want: false });
+        let answers = lan.newest_question(n, from);
+        let bytes = self.says(Kind::Answer { answers, want: false });
         self.sends(lan, n, &bytes, true)
     }
 
@@ -81,5 +79,14 @@ impl Puppet {
     pub fn announces(&mut self, lan: &mut Lan, n: usize) -> Fate {
         let bytes = self.says(Kind::Announce { probe: false, want: false });
         self.sends(lan, n, &bytes, false)
+    }
+}
+
+impl Lan {
+    /// The newest question that host `n` asked since `from`.
+    pub fn newest_question(&self, n: usize, from: Mono) -> Tag {
+        let asked = |d: &Datagram| matches!(d.kind, Kind::Announce { want: true, .. });
+        let questions = self.sent_since(n, from);
+        questions.iter().rfind(|(_, d, _)| asked(d)).expect("it asked").2
     }
 }

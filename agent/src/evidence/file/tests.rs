@@ -1,6 +1,6 @@
 //! What a file says comes back as it went, and whatever is done to it is refused.
 
-use serialnumberd_core::evidence::check;
+use serialnumberd_core::evidence::{Proof, check};
 use serialnumberd_core::{Coverage, ResolvedCause};
 
 use super::*;
@@ -28,9 +28,9 @@ fn a_case_comes_back_as_it_went() {
     for mut case in [case(), Case { ended: Some((DECLARED_MS + 500_000, ResolvedCause::Goodbye)), ..case() }]
     {
         assert_eq!(open(seal(&case, &signer(1)).as_bytes()), Ok(case.clone()));
-        (case.exhibit.second, case.coverage) = (Vec::new(), Coverage::Blind);
+        (case.exhibit.second, case.coverage) = (Proof::default(), Coverage::Blind);
         case.host = "\"ä\n\u{7f}\\".to_owned();
-        case.exhibit.first[0].from = "[fe80::1%2]:626".parse().unwrap();
+        case.exhibit.first.pairs[0].from = "[fe80::1%2]:626".parse().unwrap();
         assert_eq!(open(seal(&case, &signer(1)).as_bytes()), Ok(case.clone()));
         assert!(check::<Standard>(&case.exhibit).is_ok());
     }
@@ -121,7 +121,7 @@ fn members_say_something_or_are_named() {
         ("\"seats\": 1", "\"seats\": -1", "invalid value: integer `-1`, expected u16"),
         ("\"seats\": 1", "\"seats\": 1,\n  \"seats\": 5", "duplicate field `seats`"),
         ("\"seats\": 1", "\"chairs\": 1", "unknown field `chairs`"),
-        ("  \"seats\": 1,\n", "", "missing field `seats`"),
+        ("    \"seats\": 1,\n", "", "missing field `seats`"),
         ("\"declared\": \"2", "\"declared\": \"x", "its member `declared` is not a time"),
         ("\"declared\": \"2026", "\"declared\": \"2025", "been declared before its first question"),
         (
@@ -134,10 +134,14 @@ fn members_say_something_or_are_named() {
             "  \"ended\": {\"at\": \"2027-11-23T14:51:02.999Z\", \"cause\": \"shame\"},\n  \"recorder\": {",
             "its member `ended.cause` is not a word",
         ),
-        ("\"asked\": \"2", "\"asked\": \"x", "its member `first[0].asked` is not a time"),
-        ("\"address\": \"192.0.2.7:626\"", "\"address\": \"alpha\"", "`first[0].address` is not an address"),
-        ("\"question\": \"534e", "\"question\": \"534E", "`first[0].question` is not 640 hex digits"),
-        ("\"answer\": \"534e", "\"answer\": \"53", "`first[0].answer` is not 640 hex digits"),
+        ("\"asked\": \"2", "\"asked\": \"x", "its member `first.pairs[0].asked` is not a time"),
+        (
+            "\"address\": \"192.0.2.7:626\"",
+            "\"address\": \"alpha\"",
+            "`first.pairs[0].address` is not an address",
+        ),
+        ("\"question\": \"534e", "\"question\": \"534E", "`first.pairs[0].question` is not 640 hex digits"),
+        ("\"answer\": \"534e", "\"answer\": \"53", "`first.pairs[0].answer` is not 640 hex digits"),
         ("\"id\": \"", "\"id\": \"00", "its member `id` is not 32 hex digits"),
         ("\"claim\": \"", "\"claim\": \"00", "its member `claim` is not 32 hex digits"),
         ("\"installation\": \"", "\"installation\": \"00", "`recorder.installation` is not 64 hex digits"),
@@ -164,11 +168,11 @@ fn nothing_is_too_much_for_it() {
 #[test]
 fn the_longest_file_that_an_agent_writes_can_be_read() {
     let mut longest = case();
-    let mut pair = longest.exhibit.first[0].clone();
+    let mut pair = longest.exhibit.first.pairs[0].clone();
     pair.interface = "\u{1}".repeat(15);
     pair.from = "[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255%4294967295]:65535".parse().unwrap();
-    longest.exhibit.first = vec![pair.clone(); EVIDENCE_PAIRS / 2];
-    longest.exhibit.second = vec![pair; EVIDENCE_PAIRS / 2];
+    longest.exhibit.first.pairs = vec![pair.clone(); EVIDENCE_PAIRS / 2];
+    longest.exhibit.second.pairs = vec![pair; EVIDENCE_PAIRS / 2];
     let text = seal(&longest, &signer(1));
     assert!(text.len() as u64 <= EVIDENCE_PAIRS as u64 * LONGEST_PAIR + 8192, "{} bytes", text.len());
     assert_eq!(open(text.as_bytes()), Ok(longest));

@@ -25,7 +25,7 @@ fn good_evidence_says_who_and_how_often() {
         assert_eq!((round.asked_ms, round.answered_ms - round.asked_ms), (DECLARED_MS + asked, 1));
     }
     assert_eq!(check_serial::<Standard>(&good, &press.keys, Some("pair")), Ok(0));
-    let once = press.exhibit_of(good.first, Vec::new());
+    let once = press.exhibit_of(good.first.pairs, Vec::new());
     assert_eq!(check::<Standard>(&once).unwrap().rounds.len(), 1);
 }
 
@@ -36,10 +36,10 @@ fn with_the_serial_strangers_are_found() {
     let refused = |e: &Exhibit, keys: &ClaimKeys| check_serial::<Standard>(e, keys, None).unwrap_err();
     assert_eq!(refused(&good, &stranger.keys), Flaw { place: Place::Whole, fault: Fault::Serial });
     let mut bad = good.clone();
-    bad.first[0].question[319] ^= 1;
+    bad.first.pairs[0].question[319] ^= 1;
     assert_eq!(refused(&bad, &press.keys), Flaw { place: Place::Pair(1, 1), fault: Fault::QuestionMac });
     let mut bad = good.clone();
-    bad.second[0].answer[304] ^= 1;
+    bad.second.pairs[0].answer[304] ^= 1;
     name(&mut bad);
     let unseen = check::<Standard>(&bad);
     assert!(unseen.is_ok(), "the MAC is outside of the answer's signature: {unseen:?}");
@@ -66,7 +66,7 @@ fn a_fail_over_group_is_checked_by_its_name() {
     for exchange in [press.exchange_of(&waits(q), &ours(a), 10), press.exchange_of(&ours(q), &waits(a), 10)] {
         let mut waiting = press.exhibit_of(vec![exchange], Vec::new());
         assert_eq!(check::<Standard>(&waiting).unwrap().rounds[0].taken, 2);
-        waiting.standbys = 1;
+        waiting.first.standbys = 1;
         let fault = Fault::NotOver { taken: 1, seats: 1 };
         assert_eq!(check::<Standard>(&waiting).unwrap_err(), Flaw { place: Place::Round(1), fault });
     }
@@ -85,11 +85,11 @@ fn what_only_the_accused_controls_cannot_spoil_the_evidence() {
         seats: 0,
         ..press.datagram(OTHER, 1, ASK)
     };
-    wild.first[0] = press.exchange_of(&press.datagram(RECORDER, 5, ASK), &lies(u64::MAX), 10);
-    wild.second[0] = press.exchange_of(&press.datagram(RECORDER, 9, ASK), &lies(0), 90_020);
+    wild.first.pairs[0] = press.exchange_of(&press.datagram(RECORDER, 5, ASK), &lies(u64::MAX), 10);
+    wild.second.pairs[0] = press.exchange_of(&press.datagram(RECORDER, 9, ASK), &lies(0), 90_020);
     // It answers what did not ask, too.
     let plain = Kind::Announce { probe: false, want: false };
-    wild.second.push(press.exchange_of(&press.datagram(RECORDER, 10, plain), &lies(0), 90_030));
+    wild.second.pairs.push(press.exchange_of(&press.datagram(RECORDER, 10, plain), &lies(0), 90_030));
     name(&mut wild);
     assert_eq!(check::<Standard>(&wild).unwrap().rounds[1].taken, 2);
 }
@@ -120,8 +120,8 @@ fn two_boots_of_one_key_count_twice_only_if_they_overlap() {
     // A third instance, heard only later, with two seats: once it overlaps, once it does not.
     for (heard, taken) in [(DECLARED_MS + 12, 2), (DECLARED_MS + 10, 3)] {
         let third = Exchange { heard_ms: heard, ..press.exchange_of(&asked(6), &boot(THIRD, 6), 20) };
-        let mut three = press.exhibit_of(vec![clone.first[0].clone(), third], Vec::new());
-        (three.class, three.seats) = (Class::Clone, 2);
+        let mut three = press.exhibit_of(vec![clone.first.pairs[0].clone(), third], Vec::new());
+        (three.class, three.first.seats) = (Class::Clone, 2);
         let found = check::<Standard>(&three).map(|f| f.rounds[0].taken);
         let fault = Fault::NotOver { taken, seats: 2 };
         assert_eq!(found, if taken > 2 { Ok(3) } else { Err(Flaw { place: Place::Round(1), fault }) });

@@ -88,10 +88,8 @@ impl Press {
             claim: self.keys.id(),
             recorder: key(RECORDER),
             class: Class::Copy,
-            seats: 1,
-            standbys: 0,
-            first,
-            second,
+            first: Proof { seats: 1, standbys: 0, pairs: first },
+            second: Proof { seats: 1, standbys: 0, pairs: second },
         };
         name(&mut exhibit);
         exhibit
@@ -102,7 +100,7 @@ impl Press {
         let mut question = self.datagram(RECORDER, 5, ASK);
         spoil(&mut question);
         let answer = self.datagram(OTHER, 105, ASK);
-        e.first[0] = self.exchange_of(&question, &answer, 10);
+        e.first.pairs[0] = self.exchange_of(&question, &answer, 10);
         name(e);
     }
 
@@ -111,7 +109,7 @@ impl Press {
         let question = self.datagram(RECORDER, 5, ASK);
         let mut answer = self.datagram(OTHER, 105, ASK);
         spoil(&mut answer);
-        e.first[0] = self.exchange_of(&question, &answer, 10);
+        e.first.pairs[0] = self.exchange_of(&question, &answer, 10);
         name(e);
     }
 }
@@ -122,5 +120,5 @@ pub fn key(seed: u8) -> Installation {
 
 /// Gives it the name that its first pair makes: whoever forges evidence can do that.
 pub fn name(e: &mut Exhibit) {
-    e.id = id_of::<Standard>(&e.first[0].question, &e.first[0].answer);
+    e.id = id_of::<Standard>(&e.first.pairs[0].question, &e.first.pairs[0].answer);
 }
