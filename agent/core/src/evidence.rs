@@ -90,6 +90,17 @@ impl EvidenceStore {
         }
     }
 
+    /// The pairs of the newest evidence of this name that were asked since `opened` and answered by one of `who`.
+    pub(crate) fn since(
+        &self,
+        id: EvidenceId,
+        opened: Mono,
+        who: impl Fn(&Instance) -> bool,
+    ) -> Vec<EvidencePair> {
+        let pairs = self.find(id).into_iter().flat_map(|e| e.first.iter().chain(&e.second));
+        pairs.filter(|pair| pair.asked_at >= opened && who(&pair.instance)).cloned().collect()
+    }
+
     fn trim(&mut self) {
         let pairs = |e: &Evidence| e.first.len() + e.second.len();
         let mut total: usize = self.kept.iter().map(pairs).sum();

@@ -425,3 +425,31 @@ fn split_brain_is_two_that_serve_and_nobody_who_waits() {
         assert_eq!(class(&lan), Class::Copy, "not all of them are of the group");
     }
 }
+
+#[test]
+fn a_second_conflict_of_one_round_has_all_its_evidence() {
+    let mut lan = Lan::new(271);
+    let a = lan.host(1, settings());
+    lan.claim(a, License { seats: 2, ..license("S") });
+    lan.run(secs(20));
+    let mut puppets: Vec<Puppet> = (9..=12).map(|i| Puppet::new(i, 1, "S")).collect();
+    let start = lan.now;
+    for p in &mut puppets {
+        p.announces(&mut lan, a);
+    }
+    lan.run(Duration::from_millis(1));
+    // The first two are one too many.  One of them leaves, and a third answers in the same round.
+    puppets[0].answers(&mut lan, a, start);
+    puppets[1].answers(&mut lan, a, start);
+    assert_eq!(lan.state(a), State::Conflict);
+    let goodbye = puppets[0].says(Kind::Goodbye);
+    puppets[0].sends(&mut lan, a, &goodbye, false);
+    assert_eq!(lan.state(a), State::Suspected);
+    puppets[2].answers(&mut lan, a, start);
+    assert_eq!(lan.state(a), State::Conflict);
+    let conflict = lan.view(a).conflict.expect("a conflict");
+    assert_eq!(conflict.id, 2);
+    let evidence = lan.hosts[a].engine.evidence(conflict.evidence).expect("it is kept");
+    let who: Vec<_> = evidence.first.iter().map(|pair| pair.instance).collect();
+    assert_eq!(who, [puppets[1].instance, puppets[2].instance]);
+}

@@ -250,8 +250,10 @@ impl Claim {
                 return;
             }
             self.next_round = None;
-            if let Some(round) = &mut self.round {
-                // It may yet prove another one.
+            if let Some(round) = self.round.as_mut().filter(|r| r.found) {
+                // It may yet prove another one, with what those who stayed have answered already.
+                let stayed = |who: &Instance| self.holders.find(who).is_some_and(|h| !h.gone);
+                round.pairs = ctx.evidence.since(conflict.view.evidence, round.opened, stayed);
                 round.found = false;
             }
             self.holders.live_mut().for_each(|h| h.counted = false);
