@@ -1,5 +1,6 @@
 //! Taking in a valid datagram of this claim: note the holder, record a proof, answer.
 
+use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use super::{Claim, Context};
@@ -117,13 +118,12 @@ impl Claim {
             Some(conflict) if round.found => {
                 let second = conflict.base < round.opened;
                 let kept = ctx.evidence.find(conflict.view.evidence);
-                let full = kept.is_none_or(|e| if second { e.second.len() } else { e.first.len() } >= bound);
-                if !full {
+                let kept = kept.map_or(&[][..], |e| if second { &e.second } else { &e.first });
+                if kept.len() < bound && kept.iter().all(|p| p.instance != pair.instance) {
                     ctx.evidence.add(conflict.view.evidence, second, pair);
                 }
             }
-            _ if round.pairs.len() < bound => round.pairs.push(pair),
-            _ => {}
+            _ => keep_newest(&mut round.pairs, pair, bound),
         }
     }
 
@@ -214,5 +214,14 @@ impl Claim {
         }
         let holders = self.holders.live().count() as u64 + 1;
         self.answers_broadcasts::<D>(ctx.station.me) && chance(ctx.entropy, ANSWERERS, holders)
+    }
+}
+
+/// Adds a pair, in place of the older one of the same instance: who answers often crowds nobody out.
+fn keep_newest(pairs: &mut Vec<EvidencePair>, pair: EvidencePair, bound: usize) {
+    match pairs.iter().position(|p| p.instance == pair.instance) {
+        Some(place) if pairs[place].asked_at <= pair.asked_at => pairs[place] = pair,
+        None if pairs.len() < bound => pairs.push(pair),
+        _ => {}
     }
 }
