@@ -212,7 +212,26 @@ impl Holders {
             holder.window.mark(d.sequence);
             (holder.gone, holder.counted) = (true, false);
         }
+        if was_live {
+            self.bury_earlier_boots(&d.instance);
+        }
         was_live
+    }
+
+    /// What an installation was before the boot that says goodbye is over, too: unless it has proved itself since that
+    /// boot was heard, so that there are two.
+    fn bury_earlier_boots(&mut self, instance: &Instance) {
+        let Some((ordinal, heard)) = self.table.get(instance).map(|h| (h.first_ordinal, h.first_heard))
+        else {
+            return;
+        };
+        let earlier = |h: &&mut Holder| {
+            h.instance.installation == instance.installation
+                && h.first_ordinal <= ordinal
+                && h.first_heard <= heard
+                && !h.proved_from(ordinal)
+        };
+        self.live_mut().filter(earlier).for_each(|h| (h.gone, h.counted) = (true, false));
     }
 
     fn make_room(&mut self, seats: u16) -> bool {

@@ -4,7 +4,7 @@ mod lan;
 
 use lan::{Lan, Puppet, Rng, license, secs};
 use serialnumberd_core::wire::Kind;
-use serialnumberd_core::{Class, Coverage, Event, License, ResolvedCause, Settings, Stage, State};
+use serialnumberd_core::{Class, Coverage, Event, License, ResolvedCause, Settings, Stage, State, limits};
 use std::time::Duration;
 
 fn settings() -> Settings {
@@ -424,4 +424,55 @@ fn split_brain_is_two_that_serve_and_nobody_who_waits() {
         lan.run(secs(200));
         assert_eq!(class(&lan), Class::Copy, "not all of them are of the group");
     }
+}
+
+#[test]
+fn a_second_conflict_of_one_round_has_all_its_evidence() {
+    let mut lan = Lan::new(271);
+    let a = lan.host(1, settings());
+    lan.claim(a, License { seats: 2, ..license("S") });
+    lan.run(secs(20));
+    let mut puppets: Vec<Puppet> = (9..=12).map(|i| Puppet::new(i, 1, "S")).collect();
+    let start = lan.now;
+    for p in &mut puppets {
+        p.announces(&mut lan, a);
+    }
+    lan.run(Duration::from_millis(1));
+    // The first two are one too many.  One of them leaves, and a third answers in the same round.
+    puppets[0].answers(&mut lan, a, start);
+    puppets[1].answers(&mut lan, a, start);
+    assert_eq!(lan.state(a), State::Conflict);
+    let goodbye = puppets[0].says(Kind::Goodbye);
+    puppets[0].sends(&mut lan, a, &goodbye, false);
+    assert_eq!(lan.state(a), State::Suspected);
+    puppets[2].answers(&mut lan, a, start);
+    assert_eq!(lan.state(a), State::Conflict);
+    let conflict = lan.view(a).conflict.expect("a conflict");
+    assert_eq!(conflict.id, 2);
+    let evidence = lan.hosts[a].engine.evidence(conflict.evidence).expect("it is kept");
+    let who: Vec<_> = evidence.first.iter().map(|pair| pair.instance).collect();
+    assert_eq!(who, [puppets[1].instance, puppets[2].instance]);
+}
+
+#[test]
+fn who_answers_many_times_crowds_nobody_out_of_the_evidence() {
+    let mut lan = Lan::new(277);
+    let a = lan.host(1, settings());
+    lan.claim(a, License { seats: 2, ..license("S") });
+    lan.run(secs(20));
+    let (mut eager, mut second) = (Puppet::new(9, 1, "S"), Puppet::new(10, 1, "S"));
+    let start = lan.now;
+    for p in [&mut eager, &mut second] {
+        p.announces(&mut lan, a);
+    }
+    for _ in 0..limits::EVIDENCE_PAIRS_PER_ROUND + 2 {
+        eager.answers(&mut lan, a, start);
+    }
+    second.answers(&mut lan, a, start);
+    let conflict = lan.view(a).conflict.expect("a conflict");
+    let evidence = lan.hosts[a].engine.evidence(conflict.evidence).expect("it is kept");
+    let who: Vec<_> = evidence.first.iter().map(|pair| pair.instance).collect();
+    assert_eq!(who, [eager.instance, second.instance]);
+    let newest = u64::from_be_bytes(evidence.first[0].answer[64..72].try_into().expect("eight bytes"));
+    assert_eq!(newest, eager.sequence, "its newest answer");
 }

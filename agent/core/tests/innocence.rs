@@ -360,3 +360,20 @@ fn a_round_whose_proof_came_to_nothing_ends_the_conflict() {
     };
     assert!(lan.hosts[a].events.iter().all(over), "nobody is accused where nobody is over the seats");
 }
+
+#[test]
+fn a_goodbye_is_that_of_all_earlier_boots() {
+    let mut lan = Lan::new(269);
+    let a = lan.holder(1, "S", Settings::default());
+    lan.run(secs(20));
+    let (mut old, mut new) = (Puppet::new(9, 1, "S"), Puppet::new(9, 2, "S"));
+    old.announces(&mut lan, a);
+    new.announces(&mut lan, a);
+    let goodbye = new.says(Kind::Goodbye);
+    new.sends(&mut lan, a, &goodbye, false);
+    assert_eq!(lan.view(a).holders.len(), 1, "the process that had both boot ids is gone");
+    lan.run(secs(1));
+    assert_eq!(lan.state(a), State::Clear);
+    old.announces(&mut lan, a);
+    assert_eq!(lan.view(a).holders.len(), 2, "unless there were two");
+}
