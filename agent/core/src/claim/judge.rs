@@ -297,8 +297,10 @@ impl Claim {
             }
             self.next_round = None;
             if let Some(round) = &mut self.round {
-                // It may yet prove another one.
+                // It may yet prove another one, with what those who stayed have answered already.
                 (round.found, round.shares) = (None, false);
+                let stayed = |who: &Instance| self.holders.find(who).is_some_and(|h| !h.gone);
+                round.pairs.retain(|pair| stayed(&pair.instance));
             }
             self.holders.live_mut().for_each(|h| h.counted = false);
             self.tell_resolved(ctx, conflict.view.id, cause);
