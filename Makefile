@@ -8,7 +8,7 @@ ifneq ($(shell id -u),0)
 UNPRIVILEGED := --unprivileged
 endif
 
-.PHONY: help build run demo check test bench clean
+.PHONY: help build run demo check test fuzz bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ check: ## Formatting, lints and unit tests
 
 test: ## Everything that CI runs; as root it installs the Debian packages that it needs
 	@.ci/stages test
+
+fuzz: ## Look for inputs that break a decoder or the engine: every target for FUZZ_SECONDS (60)
+	@.ci/fuzz
 
 bench: build ## Criterion benchmarks, and the whole agent under load beside a bare loop and rsyslog
 	SERIALNUMBERD=$(AGENT) cargo bench --workspace --locked
