@@ -8,7 +8,7 @@ ifneq ($(shell id -u),0)
 UNPRIVILEGED := --unprivileged
 endif
 
-.PHONY: help build run demo check test simulate bench clean
+.PHONY: help build run demo check test simulate fuzz bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test: ## Everything that CI runs; as root it installs the Debian packages that i
 
 simulate: build ## Simulated LANs: every duplicate is found, and nobody else accused
 	$(TARGET)/release/slnd-sim run --seeds 20
+
+fuzz: ## Look for inputs that break a decoder or the engine: every target for FUZZ_SECONDS (60)
+	@.ci/fuzz
 
 bench: build ## Criterion benchmarks, and the whole agent under load beside a bare loop and rsyslog
 	SERIALNUMBERD=$(AGENT) cargo bench --workspace --locked
