@@ -79,7 +79,7 @@ fn hear(sockets: &mut Sockets, family: Family, n: usize) -> Vec<Heard> {
     let (mut batch, mut heard) = (Batch::new(), Vec::new());
     loop {
         if sockets.receive(family, &mut batch).unwrap() == 0 {
-            poll.poll(&mut events, Some(if heard.len() < n { PATIENCE } else { MOMENT })).unwrap();
+            wait(&mut poll, &mut events, if heard.len() < n { PATIENCE } else { MOMENT });
             if events.is_empty() {
                 return heard;
             }
@@ -98,12 +98,19 @@ fn say(sockets: &Sockets, text: &str, to: Destination) {
     assert!(report.sent > 0, "nothing was sent for {text}");
 }
 
+/// Waits for readiness; a signal on the way is none.
+fn wait(poll: &mut Poll, events: &mut Events, at_most: Duration) {
+    while let Err(e) = poll.poll(events, Some(at_most)) {
+        assert_eq!(e.kind(), std::io::ErrorKind::Interrupted, "{e}");
+    }
+}
+
 /// Waits for changes until `settled`, as the loop would, without the pause for things to settle.
 fn watch(monitor: &mut Monitor, mut settled: impl FnMut(Changes) -> bool) {
     let (mut poll, mut events) = (Poll::new().unwrap(), Events::with_capacity(1));
     poll.registry().register(&mut SourceFd(&monitor.source()), Token(0), Interest::READABLE).unwrap();
     while !settled(monitor.drain().unwrap()) {
-        poll.poll(&mut events, Some(PATIENCE)).unwrap();
+        wait(&mut poll, &mut events, PATIENCE);
         assert!(!events.is_empty(), "no change within {PATIENCE:?}");
     }
 }
