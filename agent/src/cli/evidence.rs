@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use serialnumberd_core::evidence::{Findings, check, check_serial};
+use serialnumberd_core::evidence::{Findings, check_serial};
 use serialnumberd_core::{ClaimKeys, EvidenceId, Serial, Standard};
 
 use super::args::{
@@ -22,7 +22,7 @@ use super::output::{Ending, FAILURE, standard};
 use crate::config::SerialText;
 use crate::control::protocol::{EvidenceList, EvidenceSummary, EvidenceText, Request};
 use crate::durable;
-use crate::evidence::{Case, LONGEST, Shelf, open};
+use crate::evidence::{Case, LONGEST, Shelf, judge};
 use crate::logging;
 use crate::paths::Environment;
 use crate::status::parse_rfc3339;
@@ -110,13 +110,6 @@ fn line(kept: &EvidenceSummary) -> String {
         kept.class,
         moment(&kept.declared)
     )
-}
-
-/// What a file shows, or why it shows nothing.
-fn judge(bytes: &[u8]) -> Result<(Case, Findings), String> {
-    let case = open(bytes).map_err(|refusal| refusal.to_string())?;
-    let findings = check::<Standard>(&case.exhibit).map_err(|flaw| flaw.to_string())?;
-    Ok((case, findings))
 }
 
 fn show(args: &EvidenceShowArgs, environment: &Environment) -> Ending {

@@ -12,8 +12,8 @@ pub(crate) mod fixture;
 mod hex;
 mod shelf;
 
-use serialnumberd_core::evidence::Exhibit;
-use serialnumberd_core::{Coverage, EvidenceId, ResolvedCause, Stage};
+use serialnumberd_core::evidence::{Exhibit, Findings, check};
+use serialnumberd_core::{Coverage, EvidenceId, ResolvedCause, Stage, Standard};
 
 pub(crate) use archivist::{Archivist, Done, Wanted};
 pub(crate) use file::{LONGEST, open, seal};
@@ -39,6 +39,21 @@ pub(crate) struct Case {
     pub host: String,
     /// The recorder's version.
     pub version: String,
+}
+
+/// What a file shows, or why it shows nothing.
+pub(crate) fn judge(bytes: &[u8]) -> Result<(Case, Findings), String> {
+    let case = open(bytes).map_err(|refusal| refusal.to_string())?;
+    let findings = check::<Standard>(&case.exhibit).map_err(|flaw| flaw.to_string())?;
+    Ok((case, findings))
+}
+
+/// What `evidence verify` judges a file by: the evidence's name, if the file proves what it says.
+///
+/// # Errors
+/// Why it proves nothing, in a sentence.
+pub fn verify(bytes: &[u8]) -> Result<EvidenceId, String> {
+    judge(bytes).map(|(case, _)| case.exhibit.id)
 }
 
 /// Reads an evidence's id as it is shown: 32 hex digits in lower case.

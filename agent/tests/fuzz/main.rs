@@ -11,6 +11,7 @@ const TARGETS: &[Target] = &[
     ("client", targets::client),
     ("config", targets::config),
     ("control", targets::control),
+    ("evidence", targets::evidence),
     ("kernel", targets::kernel),
     ("manifest", targets::manifest),
     ("state", targets::state),

@@ -5,6 +5,7 @@
 mod client;
 mod config;
 mod control;
+mod evidence;
 mod kernel;
 mod manifest;
 mod state;
@@ -12,6 +13,7 @@ mod state;
 pub use client::client;
 pub use config::config;
 pub use control::control;
+pub use evidence::evidence;
 pub use kernel::kernel;
 pub use manifest::manifest;
 pub use state::state;
