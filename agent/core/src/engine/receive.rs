@@ -131,7 +131,9 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
             let just_now = |h: &Holder| {
                 h.window.highest() == datagram.sequence && now.boot.since(h.last_heard) <= SECOND_PATH
             };
-            if claim.holders.find(&datagram.instance).is_some_and(just_now) {
+            // But the second copy of a goodbye takes nothing of it back.
+            let second = claim.holders.find(&datagram.instance).is_some_and(just_now);
+            if second && datagram.kind != Kind::Goodbye {
                 let who = datagram.instance.installation;
                 self.ears.heard(now.boot, arrival.interface, who, datagram.interval_s);
             }
