@@ -121,7 +121,7 @@ fn play(run: &Run) -> Result<bool, String> {
         let own: Vec<Played> = played.by_ref().take(run.seeds.of(scenario).len()).collect();
         summaries.push(Summary::of(scenario, own));
     }
-    let failed = summaries.iter().filter(|s| s.failed > 0).count();
+    let failed = summaries.iter().filter(|s| !s.is_right()).count();
     if run.seeds.json {
         println!("{}", serde_json::to_string_pretty(&summaries).map_err(|e| e.to_string())?);
     } else {
@@ -147,10 +147,12 @@ fn show_naive(seeds: &Seeds) -> Result<bool, String> {
             .collect();
         let played = play_all(&jobs)?;
         let failing = |accuses: bool| {
+            let accused =
+                |(job, p): &(&Job<'_>, &Played)| job.scenario.must_not_accuse && p.outcome.enforced > 0;
             let wrong = jobs
                 .iter()
                 .zip(&played)
-                .filter(|(job, p)| job.scenario.must_not_accuse == accuses && !p.outcome.findings.is_empty());
+                .filter(|run| accused(run) == accuses && !run.1.outcome.findings.is_empty());
             wrong.map(|(job, _)| job.scenario.name.clone()).collect::<std::collections::BTreeSet<_>>()
         };
         verdicts.push((name, failing(true), failing(false)));

@@ -1,6 +1,6 @@
 //! From the words of a scenario's file to the model.  What happens when they are played is the world's.
 
-use serialnumberd_core::{Mono, Settings};
+use serialnumberd_core::{Class, Mono, Settings};
 
 use super::sentence::{Cast, deed, hosts};
 use super::span::{moment, span};
@@ -9,7 +9,7 @@ use super::toml::{
 };
 use super::{
     Bond, Compose, Detect, Family, Fault, HostPlan, LicensePlan, Nat, Saying, Scenario, SegmentPlan, Temper,
-    TruthLine,
+    TruthLine, Word,
 };
 
 /// What a scenario composes that names no faults of its own.
@@ -210,20 +210,21 @@ fn truth((at, text): &(String, String), licenses: &[LicensePlan]) -> Result<Trut
 fn detect(part: &DetectPart, names: &[String]) -> Result<Detect, String> {
     Ok(Detect {
         within: span(&part.within)?,
+        most_within: part.most_within.as_deref().map(span).transpose()?,
         confirm: part.confirm.as_deref().map(span).transpose()?,
         after: part.after.as_deref().map(moment).transpose()?.unwrap_or(Mono(0)),
-        class: part.class.clone(),
+        class: part.class.as_deref().map(class).transpose()?,
         hosts: part.hosts.as_deref().map(|h| hosts(h, names)).transpose()?,
     })
 }
 
+fn class(word: &str) -> Result<Class, String> {
+    let known = || Class::ALL.iter().map(|c| c.as_str()).collect::<Vec<_>>().join(", ");
+    Class::of_word(word).ok_or_else(|| format!("\"{word}\" is no class; there are {}", known()))
+}
+
 fn saying((at, who, word): &(String, String, String), names: &[String]) -> Result<Saying, String> {
-    let known =
-        ["probing", "clear", "suspected", "conflict", "duplicate", "good", "none-heard", "one-way", "blind"];
-    if !known.contains(&word.as_str()) {
-        return Err(format!("\"{word}\" is neither a state nor a coverage: {}", known.join(", ")));
-    }
-    Ok(Saying { at: moment(at)?, hosts: hosts(who, names)?, word: word.clone() })
+    Ok(Saying { at: moment(at)?, hosts: hosts(who, names)?, word: Word::read(word)? })
 }
 
 fn compose(part: &ComposePart, faults: &[FaultPart]) -> Result<Compose, String> {

@@ -93,12 +93,14 @@ impl World<'_> {
             Disk::Restore => machine.disk = machine.saved.clone().unwrap_or_else(|| machine.disk.clone()),
             Disk::CopyOf(other) => self.machines[host].disk = self.machines[other].disk.clone(),
             Disk::Snapshot => {
+                let memories = self.oracle.memories(host);
                 machine.snapshot = machine.process.as_ref().map(|process| Snapshot {
                     detector: process.snapshot(),
                     clocks: machine.clocks,
                     rng: machine.rng.clone(),
                     disk: machine.disk.clone(),
                     cards: machine.cards.clone(),
+                    memories,
                     at,
                 });
             }
@@ -112,6 +114,7 @@ impl World<'_> {
         let Some(snapshot) = &self.machines[of].snapshot else { return };
         let (detector, mut clocks) = (snapshot.detector.snapshot(), snapshot.clocks);
         let (disk, cards, at) = (snapshot.disk.clone(), snapshot.cards.clone(), snapshot.at);
+        let memories = snapshot.memories.clone();
         let rng = if fresh { self.rng.fork() } else { snapshot.rng.clone() };
         clocks.stand_still(self.now.since(at));
         self.end(copy);
@@ -119,6 +122,7 @@ impl World<'_> {
         machine.next_index = cards.iter().map(|c| c.index + 1).max().unwrap_or(machine.next_index);
         (machine.disk, machine.clocks, machine.rng, machine.cards) = (disk, clocks, rng, cards);
         machine.process = Some(detector);
+        self.oracle.goes_on(self.now, copy, &memories);
         self.tell_truth(copy);
         self.turn(copy);
     }
