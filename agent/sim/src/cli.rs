@@ -40,13 +40,16 @@ struct Run {
     seeds: Seeds,
 }
 
+/// Seeds of one run: a scenario of a millisecond takes a quarter of an hour with so many.
+const SEEDS: u64 = 1_000_000;
+
 #[derive(Args, Clone, Debug)]
 struct Seeds {
     /// Play with this seed only
     #[arg(long, value_name = "S", conflicts_with = "seeds")]
     seed: Option<u64>,
     /// Play with the seeds 0 to N - 1
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=SEEDS))]
     seeds: u64,
     /// Print JSON
     #[arg(long)]
@@ -95,7 +98,7 @@ fn chosen(run: &Run) -> Result<Vec<Scenario>, String> {
     if let Some(file) = &run.file {
         let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
         let name = file.file_stem().map_or_else(|| "file".into(), |n| n.to_string_lossy());
-        chosen.push(Scenario::read(&name, &text)?);
+        chosen.push(Scenario::read(&name, &text).map_err(|e| format!("{}: {e}", file.display()))?);
     }
     for name in &run.scenarios {
         let found = shipped.iter().find(|s| s.name == *name).cloned();

@@ -150,7 +150,10 @@ fn what_cannot_be_read_is_said_in_a_sentence() {
         let output = run_file(&toml, &[]);
         assert_eq!(output.status.code(), Some(2), "{toml}");
         let said = text(&output.stderr);
-        assert!(said.starts_with("slnd-sim: scenario own: ") && said.contains(sentence), "{said}");
+        assert!(
+            said.starts_with("slnd-sim: /") && said.contains("/own.toml: ") && said.contains(sentence),
+            "{said}"
+        );
     }
     let nobody = run(&["run", "no-such-scenario"]);
     assert_eq!(nobody.status.code(), Some(2));

@@ -94,6 +94,6 @@ pub(crate) trait Detector {
 pub(crate) fn with_temper(temper: Temper, make: Make, birth: Birth<'_>) -> Box<dyn Detector> {
     match temper {
         Temper::Honest | Temper::Backdates => make(birth),
-        Temper::Refuses | Temper::AnswersFalsely => liar::liar(temper, birth),
+        Temper::Refuses | Temper::AnswersFalsely | Temper::Forges => liar::liar(temper, birth),
     }
 }

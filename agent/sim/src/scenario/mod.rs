@@ -3,7 +3,10 @@
 mod compose;
 pub(crate) mod deed;
 mod file;
+mod limits;
+mod parts;
 mod sentence;
+mod slots;
 pub(crate) mod span;
 mod toml;
 mod word;
@@ -92,6 +95,8 @@ pub(crate) enum Temper {
     Refuses,
     /// Answers, but names a datagram that nobody sent.
     AnswersFalsely,
+    /// Says everything a second time under a key that is not its own.
+    Forges,
     /// Keeps to the protocol, but says that it has held the license since 2026 began.
     Backdates,
 }
@@ -227,17 +232,20 @@ impl Scenario {
     /// Reads a scenario from the text of its file.
     ///
     /// # Errors
-    /// A sentence that says where in the file what is wrong.
+    /// A sentence that says where in the file what is wrong; which file it is, the caller knows.
     pub fn read(name: &str, text: &str) -> Result<Scenario, String> {
-        file::read(name, text).map_err(|e| format!("scenario {name}: {}", e.trim_end()))
+        file::read(name, text).map_err(|e| e.trim_end().to_owned())
     }
 
     /// All that come with the simulator, by name.
     ///
     /// # Errors
-    /// As [`Scenario::read`].
+    /// As [`Scenario::read`], with the scenario's name.
     pub fn shipped() -> Result<Vec<Scenario>, String> {
-        SHIPPED.iter().map(|(name, text)| Scenario::read(name, text)).collect()
+        let read = |(name, text): &(&str, &str)| {
+            Scenario::read(name, text).map_err(|e| format!("scenario {name}: {e}"))
+        };
+        SHIPPED.iter().map(read).collect()
     }
 
     /// The state that a host must be in when all is over: the last one that it must say; if nobody must be accused

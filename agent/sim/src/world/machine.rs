@@ -90,6 +90,8 @@ pub(crate) struct Machine {
     pub cards: Vec<Card>,
     pub next_index: u32,
     pub suspended: Option<Mono>,
+    /// Its process was started while it was suspended.
+    pub starts_on_resume: bool,
     pub frozen_until: Option<Mono>,
     /// Every turn comes so late, until then.
     pub starved: Option<(Duration, Mono)>,

@@ -138,6 +138,7 @@ impl<'a> World<'a> {
             cards: Vec::new(),
             next_index: 2,
             suspended: None,
+            starts_on_resume: false,
             frozen_until: None,
             starved: None,
             mute: false,

@@ -19,11 +19,15 @@ const MOST: usize = 512;
 const TURNS_AT_ONCE: u32 = 10_000;
 
 impl World<'_> {
-    /// Starts the process of a machine that has none.
+    /// Starts the process of a machine that has none; of one that sleeps, when it wakes up.
     pub(super) fn start(&mut self, host: HostId) {
         let plan = &self.scenario.hosts[host];
         let machine = &mut self.machines[host];
         if machine.process.is_some() {
+            return;
+        }
+        machine.starts_on_resume = machine.suspended.is_some();
+        if machine.starts_on_resume {
             return;
         }
         machine.disk.runs += 1;
@@ -53,6 +57,7 @@ impl World<'_> {
     pub(super) fn end(&mut self, host: HostId) {
         let machine = &mut self.machines[host];
         machine.process = None;
+        machine.starts_on_resume = false;
         machine.frozen_until = None;
         machine.scheduled = Mono::NEVER;
         machine.socket.clear();
@@ -97,16 +102,22 @@ impl World<'_> {
             return;
         }
         machine.scheduled = Mono::NEVER;
-        if let Some((late, until)) = machine.starved
-            && machine.frozen_until.is_none()
-            && now < until
-        {
-            self.freeze(host, late);
+        if self.comes_late(host) {
             return;
         }
         if self.machines[host].is_live() && !self.spins(host) {
             self.turn(host);
         }
+    }
+
+    /// Whether a process is starved: it does not turn now, whatever wakes it, but some time later.
+    pub(super) fn comes_late(&mut self, host: HostId) -> bool {
+        let machine = &self.machines[host];
+        let starved = machine.starved.filter(|(_, until)| machine.is_live() && self.now < *until);
+        if let Some((late, _)) = starved {
+            self.freeze(host, late);
+        }
+        starved.is_some()
     }
 
     /// Whether a process wakes up again and again and time does not get on: that ends the run.
