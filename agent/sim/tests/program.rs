@@ -92,6 +92,20 @@ fn what_is_not_as_it_must_be_is_found_and_the_program_fails() {
 }
 
 #[test]
+fn what_only_many_runs_show_is_found() {
+    let slow = copied("must-detect = { within = \"2 s\", most-within = \"1 ms\" }");
+    let output = run_file(&slow, &["--seeds", "20"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stdout).contains("of 40 hosts one in twenty found it after"),
+        "{}",
+        text(&output.stdout)
+    );
+    let few = run_file(&slow, &["--seeds", "5"]);
+    assert_eq!(few.status.code(), Some(0), "ten hosts may all be unlucky");
+}
+
+#[test]
 fn a_truth_that_is_not_so_is_found() {
     let wrong = copied("must-detect = { within = \"2 s\" }").replace("2 holders", "1 holder");
     let output = run_file(&wrong, &[]);
