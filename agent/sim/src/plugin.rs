@@ -4,7 +4,7 @@
 use serialnumberd_core::Stage;
 
 /// The verdict of the strictest policy.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Plugin {
     denies: bool,
 }

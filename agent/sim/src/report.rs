@@ -20,6 +20,8 @@ pub(crate) struct Summary {
     pub failed: usize,
     /// Of those, the first: seed and findings.
     pub failures: Vec<Failure>,
+    /// What no run shows by itself, but all of them do.
+    pub in_sum: Option<String>,
     /// How long hosts ran, in sum, in hours.
     pub host_hours: f64,
     /// Datagrams that a host sent an hour, on average.
@@ -73,7 +75,9 @@ impl Summary {
         let hours = host_time.as_secs_f64() / 3600.0;
         let per_hour = |n: u64| if hours > 0.0 { n as f64 / hours } else { 0.0 };
         let (datagrams, bytes) = (sum(|p| p.outcome.datagrams), sum(|p| p.outcome.bytes));
-        let conflict = played.iter().flat_map(|p| p.outcome.latencies.conflict.iter().copied()).collect();
+        let conflict: Vec<_> =
+            played.iter().flat_map(|p| p.outcome.latencies.conflict.iter().copied()).collect();
+        let conflict = Quantiles::of(conflict);
         let duplicate = played.iter().flat_map(|p| p.outcome.latencies.duplicate.iter().copied()).collect();
         Summary {
             scenario: scenario.name.clone(),
@@ -85,7 +89,8 @@ impl Summary {
             bytes_per_host_hour: per_hour(bytes),
             told: sum(|p| p.outcome.told),
             enforced: sum(|p| p.outcome.enforced),
-            conflict: Quantiles::of(conflict),
+            conflict,
+            in_sum: too_slow(scenario, conflict),
             duplicate: Quantiles::of(duplicate),
             failures: played
                 .into_iter()
@@ -95,15 +100,23 @@ impl Summary {
         }
     }
 
+    /// Whether all was as it must be.
+    pub(crate) fn is_right(&self) -> bool {
+        self.failed == 0 && self.in_sum.is_none()
+    }
+
     /// One line, and what went wrong below it.
     pub(crate) fn text(&self) -> String {
-        let word = if self.failed == 0 { "ok" } else { "FAILED" };
+        let word = if self.is_right() { "ok" } else { "FAILED" };
         let mut text = format!("{word:6} {:38} {:>4} runs", self.scenario, self.runs);
         if let Some(q) = self.conflict {
             text += &format!("   found p50 {} p99 {} max {}", seconds(q.p50), seconds(q.p99), seconds(q.max));
         }
         if self.failed > 0 {
             text += &format!("   {} failed", self.failed);
+        }
+        if let Some(finding) = &self.in_sum {
+            text += &format!("\n    {finding}");
         }
         for failure in self.failures.iter().take(SHOWN) {
             text += &format!("\n    seed {}", failure.seed);
@@ -116,6 +129,20 @@ impl Summary {
         }
         text
     }
+}
+
+/// One host of twenty may be unlucky, of so many at least.
+const MANY: usize = 20;
+
+/// Whether more than one host of twenty found it later than the scenario allows to most.
+fn too_slow(scenario: &Scenario, found: Option<Quantiles>) -> Option<String> {
+    let allowed = scenario.must_detect.as_ref()?.most_within?;
+    let found = found.filter(|q| q.n >= MANY && q.p95 > allowed.as_secs_f64())?;
+    Some(format!(
+        "of {} hosts one in twenty found it after {} or later, {allowed:?} were allowed",
+        found.n,
+        seconds(found.p95)
+    ))
 }
 
 fn seconds(s: f64) -> String {

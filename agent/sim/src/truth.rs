@@ -139,8 +139,8 @@ impl ClaimTruth {
         self.over.iter().rev().take_while(|s| s.end() >= from).any(|s| s.from <= until)
     }
 
-    /// How often that began lately.
-    pub(crate) fn began_since(&self, from: Mono) -> usize {
-        self.over.iter().rev().take_while(|s| s.end() >= from).count()
+    /// How many held it at some moment of these; who was restarted counts twice.
+    pub(crate) fn lived(&self, from: Mono, until: Mono) -> usize {
+        self.lives.iter().filter(|l| l.span.end() >= from && l.span.from <= until).count()
     }
 }

@@ -92,6 +92,20 @@ fn what_is_not_as_it_must_be_is_found_and_the_program_fails() {
 }
 
 #[test]
+fn what_only_many_runs_show_is_found() {
+    let slow = copied("must-detect = { within = \"2 s\", most-within = \"1 ms\" }");
+    let output = run_file(&slow, &["--seeds", "20"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stdout).contains("of 40 hosts one in twenty found it after"),
+        "{}",
+        text(&output.stdout)
+    );
+    let few = run_file(&slow, &["--seeds", "5"]);
+    assert_eq!(few.status.code(), Some(0), "ten hosts may all be unlucky");
+}
+
+#[test]
 fn a_truth_that_is_not_so_is_found() {
     let wrong = copied("must-detect = { within = \"2 s\" }").replace("2 holders", "1 holder");
     let output = run_file(&wrong, &[]);
@@ -150,7 +164,10 @@ fn what_cannot_be_read_is_said_in_a_sentence() {
         let output = run_file(&toml, &[]);
         assert_eq!(output.status.code(), Some(2), "{toml}");
         let said = text(&output.stderr);
-        assert!(said.starts_with("slnd-sim: scenario own: ") && said.contains(sentence), "{said}");
+        assert!(
+            said.starts_with("slnd-sim: /") && said.contains("/own.toml: ") && said.contains(sentence),
+            "{said}"
+        );
     }
     let nobody = run(&["run", "no-such-scenario"]);
     assert_eq!(nobody.status.code(), Some(2));

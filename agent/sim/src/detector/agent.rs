@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use fastrand::Rng;
+use serialnumberd_core::limits::EVIDENCE_PAIRS;
 use serialnumberd_core::{
-    AllOn, Arrival, ClaimId, ClaimKeys, Coverage, Crypto, Defenses, Engine, Event, Identity, Interface,
-    License, Mono, Now, Product, Serial, Standard, State, Transmit,
+    AllOn, Arrival, ClaimId, ClaimKeys, Coverage, Crypto, Defenses, Engine, Event, EvidenceId, Identity,
+    Interface, License, Mono, Now, Product, Serial, Standard, State, Transmit, evidence,
 };
 use zeroize::Zeroizing;
 
-use super::{Birth, Detector, Make, Said, Terms};
+use super::{Accused, Birth, Detector, Make, Said, Terms};
 use crate::crypto::{Cheap, Colliding};
 use crate::scenario::{CryptoKind, Guard};
+
+/// Of [`Mono`].
+const NS_PER_MS: u64 = 1_000_000;
 
 /// One that lacks a defense, by the defense's name.
 macro_rules! mutants {
@@ -107,6 +111,16 @@ impl<C: Crypto + Clone + 'static, D: Defenses + Clone + 'static> Agent<C, D> {
         Box::new(Agent { engine, claims })
     }
 
+    /// Why the evidence that is kept under this name convinces no third party, if it does not.
+    fn flaw(&self, id: EvidenceId) -> Option<String> {
+        let Some(evidence) = self.engine.evidence(id) else { return Some("it is not kept".to_owned()) };
+        let told = |at: Mono| at.0 / NS_PER_MS;
+        let exhibit = evidence.exhibit(self.engine.installation(), told, |index| format!("eth{index}"));
+        // Of more seats it cannot be shown that they are exceeded: PROTOCOL.md, "Evidence".
+        let shows = usize::from(exhibit.first.seats) < EVIDENCE_PAIRS / 2;
+        evidence::check::<C>(&exhibit).err().filter(|_| shows).map(|flaw| flaw.to_string())
+    }
+
     fn license_of(&self, claim: &ClaimId) -> Option<usize> {
         self.claims.iter().find(|(id, _)| id == claim).map(|(_, license)| *license)
     }
@@ -140,15 +154,23 @@ impl<C: Crypto + Clone + 'static, D: Defenses + Clone + 'static> Detector for Ag
     fn said(&mut self) -> Option<Said> {
         while let Some(event) = self.engine.poll_event() {
             let said = match event {
-                Event::Duplicate { claim, stage, class, .. } => {
-                    self.license_of(&claim).map(|license| Said::Duplicate { license, stage, class })
+                Event::Duplicate { claim, stage, class, evidence, holders, .. } => {
+                    let counted = || holders.iter().filter(|h| h.is_self || h.proved);
+                    self.license_of(&claim).map(|license| {
+                        Said::Duplicate(Accused {
+                            license,
+                            stage,
+                            class,
+                            counted: counted().count(),
+                            over: counted().filter(|h| h.over).count(),
+                            flaw: self.flaw(evidence),
+                        })
+                    })
                 }
                 Event::Resolved { claim, .. } => {
                     self.license_of(&claim).map(|license| Said::Resolved { license })
                 }
-                Event::State { claim, new, .. } => {
-                    self.license_of(&claim).map(|license| Said::State { license, state: new })
-                }
+                Event::State { new, .. } => Some(Said::State(new)),
                 Event::Announcement { .. } | Event::Query { .. } => None,
             };
             if said.is_some() {

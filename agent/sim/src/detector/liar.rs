@@ -1,19 +1,25 @@
-//! License holders who do not keep to the protocol: the one who never answers, and the one who answers falsely.
+//! License holders who do not keep to the protocol: the one who never answers, the one who answers
+//! falsely, the one who speaks under another's key.
 
 use fastrand::Rng;
 use serialnumberd_core::wire::{Datagram, Kind, seal};
-use serialnumberd_core::{Arrival, Coverage, Crypto, Interface, Mono, Now, Payload, State, Tag, Transmit};
+use serialnumberd_core::{
+    Arrival, Coverage, Crypto, Destination, Installation, Interface, Mono, Now, Payload, State, Tag, Transmit,
+};
 
 use super::agent::{agent, keys};
 use super::{Birth, Detector, Said, Terms};
 use crate::crypto::Cheap;
 use crate::scenario::{CryptoKind, Temper};
 
-/// A liar around an honest engine: what it would say is held back or bent.  Always with the stand-ins.
+/// Of a key that no installation has: nobody can sign under it.
+const NOBODY: [u8; 32] = [0x17; 32];
+
+/// A liar around an honest engine: what it would say is held back, bent or said again.  Always with the stand-ins.
 pub(super) fn liar(temper: Temper, mut birth: Birth<'_>) -> Box<dyn Detector> {
     birth.crypto = CryptoKind::Cheap;
     let (seed, terms) = (birth.seed, birth.terms.clone());
-    Box::new(Liar { honest: agent(birth), temper, seed, terms, lies: 0 })
+    Box::new(Liar { honest: agent(birth), temper, seed, terms, lies: 0, second: None })
 }
 
 struct Liar {
@@ -22,38 +28,54 @@ struct Liar {
     seed: [u8; 32],
     terms: Vec<Terms>,
     lies: u64,
+    /// What it says next, whatever the engine wants.
+    second: Option<Transmit>,
 }
 
 impl Liar {
-    /// The same answer, to a datagram that nobody sent; signed and MACed as well as any.
-    fn bend(&mut self, bytes: &[u8]) -> Option<Box<[u8; 320]>> {
-        let mut datagram = Datagram::decode(bytes).ok()?;
-        let Kind::Answer { want, .. } = datagram.kind else { return None };
+    /// A datagram of its own making, signed by its key and MACed as well as any.
+    fn sealed(&self, datagram: &Datagram, to: Destination) -> Option<Transmit> {
+        let terms = self.terms.first()?;
+        let keys = keys::<Cheap>(&terms.product, &terms.serial);
+        let bytes = Box::new(seal::<Cheap>(datagram, &Cheap::signer(&self.seed), &keys));
+        Some(Transmit { payload: Payload::Datagram(bytes), to })
+    }
+
+    /// A tag of a datagram that nobody sent.
+    fn false_tag(&mut self) -> Tag {
         self.lies += 1;
         let mut tag = Tag::default();
         tag.0[..8].copy_from_slice(&self.lies.to_be_bytes());
-        datagram.kind = Kind::Answer { answers: tag, want };
-        let terms = self.terms.first()?;
-        Some(Box::new(seal::<Cheap>(
-            &datagram,
-            &Cheap::signer(&self.seed),
-            &keys::<Cheap>(&terms.product, &terms.serial),
-        )))
+        tag
+    }
+
+    /// What becomes of what the engine wants to say.
+    fn bend(&mut self, transmit: Transmit) -> Option<Transmit> {
+        let Ok(mut datagram) = Datagram::decode(transmit.payload.as_bytes()) else { return Some(transmit) };
+        match (self.temper, datagram.kind) {
+            (Temper::Refuses, Kind::Answer { .. }) => None,
+            (Temper::AnswersFalsely, Kind::Answer { want, .. }) => {
+                datagram.kind = Kind::Answer { answers: self.false_tag(), want };
+                self.sealed(&datagram, transmit.to)
+            }
+            (Temper::Forges, _) => {
+                datagram.instance.installation = Installation(NOBODY);
+                self.second = self.sealed(&datagram, transmit.to.clone());
+                Some(transmit)
+            }
+            _ => Some(transmit),
+        }
     }
 }
 
 impl Detector for Liar {
     fn transmit(&mut self) -> Option<Transmit> {
+        if self.second.is_some() {
+            return self.second.take();
+        }
         while let Some(transmit) = self.honest.transmit() {
-            let is_answer = Datagram::decode(transmit.payload.as_bytes())
-                .is_ok_and(|d| matches!(d.kind, Kind::Answer { .. }));
-            match self.temper {
-                _ if !is_answer => return Some(transmit),
-                Temper::AnswersFalsely => {
-                    let bent = self.bend(transmit.payload.as_bytes())?;
-                    return Some(Transmit { payload: Payload::Datagram(bent), to: transmit.to });
-                }
-                _ => {}
+            if let Some(bent) = self.bend(transmit) {
+                return Some(bent);
             }
         }
         None
@@ -116,6 +138,7 @@ impl Detector for Liar {
             seed: self.seed,
             terms: self.terms.clone(),
             lies: self.lies,
+            second: self.second.clone(),
         })
     }
 }

@@ -44,15 +44,29 @@ pub(crate) struct Birth<'a> {
 /// Starts a process.
 pub(crate) type Make = fn(Birth<'_>) -> Box<dyn Detector>;
 
+/// More holders of a license than it has seats, as plugins are told.
+#[derive(Clone, Debug)]
+pub(crate) struct Accused {
+    pub license: usize,
+    pub stage: Stage,
+    pub class: Class,
+    /// Who counts, this host included.
+    pub counted: usize,
+    /// Who of them is over the seats.
+    pub over: usize,
+    /// Why the evidence of it convinces no third party, if it does not.
+    pub flaw: Option<String>,
+}
+
 /// Something that a process says of a license.
 #[derive(Clone, Debug)]
 pub(crate) enum Said {
     /// There are more holders than seats.
-    Duplicate { license: usize, stage: Stage, class: Class },
+    Duplicate(Accused),
     /// That is over.
     Resolved { license: usize },
     /// Its state changed.
-    State { license: usize, state: State },
+    State(State),
 }
 
 /// A process that holds licenses and looks out for others that do.
@@ -80,6 +94,6 @@ pub(crate) trait Detector {
 pub(crate) fn with_temper(temper: Temper, make: Make, birth: Birth<'_>) -> Box<dyn Detector> {
     match temper {
         Temper::Honest | Temper::Backdates => make(birth),
-        Temper::Refuses | Temper::AnswersFalsely => liar::liar(temper, birth),
+        Temper::Refuses | Temper::AnswersFalsely | Temper::Forges => liar::liar(temper, birth),
     }
 }

@@ -14,7 +14,7 @@ use serialnumberd_core::{
 };
 
 use super::agent::keys;
-use super::{Birth, Detector, Make, Said, Terms};
+use super::{Accused, Birth, Detector, Make, Said, Terms};
 use crate::crypto::Cheap;
 
 /// The naive detectors by name.
@@ -163,11 +163,19 @@ impl Naive {
             let license = held.terms.license;
             let state = if over { State::Duplicate } else { State::Clear };
             self.said.push(if over {
-                Said::Duplicate { license, stage: Stage::Duplicate, class: Class::Copy }
+                let counted = held.others.len() + 1;
+                Said::Duplicate(Accused {
+                    license,
+                    stage: Stage::Duplicate,
+                    class: Class::Copy,
+                    counted,
+                    over: counted - usize::from(held.terms.seats),
+                    flaw: None,
+                })
             } else {
                 Said::Resolved { license }
             });
-            self.said.push(Said::State { license, state });
+            self.said.push(Said::State(state));
         }
     }
 }

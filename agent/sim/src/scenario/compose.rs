@@ -5,7 +5,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use serialnumberd_core::Mono;
 
-use super::sentence::{Cast, deed};
+use super::sentence::deed;
+use super::slots::Cast;
 use super::span::written;
 use super::{Compose, Scenario, Step};
 
@@ -36,7 +37,7 @@ impl Composition {
             Drawn {
                 fault: rng.usize(..compose.faults.len()),
                 at: Mono(rng.u64(compose.from.0..=compose.until.0)),
-                hosts: std::array::from_fn(|i| hosts[i % hosts.len()].clone()),
+                hosts: victims(&hosts),
             }
         });
         Composition { drawn: drawn.collect() }
@@ -88,8 +89,19 @@ impl Composition {
     }
 }
 
+/// Whom a fault befalls: its letters are the first of `hosts`.  There is at least one, and as many as its sentences name.
+pub(super) fn victims(hosts: &[String]) -> [String; LETTERS.len()] {
+    std::array::from_fn(|i| hosts[i % hosts.len()].clone())
+}
+
+/// How many hosts a sentence is about.
+pub(super) fn letters(sentence: &str) -> usize {
+    let words = || sentence.split(' ').map(|word| word.trim_end_matches(','));
+    LETTERS.iter().rposition(|l| words().any(|word| word == *l)).map_or(0, |last| last + 1)
+}
+
 /// The sentence with each letter replaced by its host.
-fn with_names(sentence: &str, hosts: &[String; 3]) -> String {
+pub(super) fn with_names(sentence: &str, hosts: &[String; 3]) -> String {
     let name = |word: &str| {
         let bare = word.trim_end_matches(',');
         let place = LETTERS.iter().position(|l| *l == bare);
@@ -107,5 +119,6 @@ mod tests {
         let hosts = ["mail", "web", "db"].map(str::to_owned);
         assert_eq!(with_names("A, B and C start", &hosts), "mail, web and db start");
         assert_eq!(with_names("A stranger", &hosts), "mail stranger");
+        assert_eq!((letters("A, C start"), letters("A starts"), letters("a starts")), (3, 1, 0));
     }
 }

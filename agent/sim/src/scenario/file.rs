@@ -1,248 +1,129 @@
-//! From the words of a scenario's file to the model.  What happens when they are played is the world's.
+//! From a scenario's file to the model: the whole, and what must be so of it.  `parts` reads its tables; what happens
+//! when it is played is the world's.
 
-use serialnumberd_core::{Mono, Settings};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
-use super::sentence::{Cast, deed, hosts};
-use super::span::{moment, span};
-use super::toml::{
-    ComposePart, DetectPart, FaultPart, Faults, File, HostPart, LicensePart, NatPart, SettingsPart,
-};
-use super::{
-    Bond, Compose, Detect, Family, Fault, HostPlan, LicensePlan, Nat, Saying, Scenario, SegmentPlan, Temper,
-    TruthLine,
-};
+use serialnumberd_core::Mono;
 
-/// What a scenario composes that names no faults of its own.
-const USUAL_FAULTS: &str = include_str!("../../faults.toml");
-const LAN: &str = "lan";
-const LICENSE: &str = "xsvr";
+use super::limits::{LENGTH, check_load};
+use super::parts::{self, Names};
+use super::sentence::deed;
+use super::slots::Cast;
+use super::span::{moment, span, written};
+use super::toml::File;
+use super::{Compose, Saying, Scenario, Step};
 
 /// Reads a scenario called `name`.
 ///
 /// # Errors
-/// A sentence that says where in the file what is wrong.
+/// A sentence that says where in the file what is wrong: its line if the form is, else the key.
 pub(crate) fn read(name: &str, text: &str) -> Result<Scenario, String> {
     let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
-    let segments = segments(&file);
-    let mut licenses = licenses(&file);
-    let plans = plans(&file, &segments, &mut licenses)?;
-    let names: Vec<String> = plans.iter().map(|h| h.name.clone()).collect();
-    let segment_names: Vec<String> = segments.iter().map(|s| s.name.clone()).collect();
-    let cast = Cast { hosts: &names, segments: &segment_names };
-    let mut story = Vec::new();
-    for (at, sentence) in &file.story {
-        story.push(super::Step { at: moment(at)?, deed: deed(sentence, cast)? });
+    let length = span(&file.length).map_err(of("length"))?;
+    if length.is_zero() || length > LENGTH {
+        return Err(format!(
+            "length: {length:?} cannot be played; write more than 0 s and at most two years"
+        ));
     }
-    story.sort_by_key(|s| s.at);
-    let detect = file.must_detect.as_ref().map(|d| detect(d, &names)).transpose()?;
+    let segments = parts::segments(&file)?;
+    let mut licenses = parts::licenses(&file);
+    let hosts = parts::hosts(&file, &segments, &mut licenses)?;
+    parts::check_licenses(&licenses)?;
+    let names = Names::of(&hosts, &segments, &licenses);
     let scenario = Scenario {
         name: name.to_owned(),
         title: file.title.clone(),
-        length: span(&file.length)?,
+        length,
         crypto: file.crypto,
         long: file.long,
         seeds_at_most: file.seeds_at_most,
-        settings: settings(&file.settings)?,
-        nats: nats(&file.nat, &names, &segment_names)?,
-        segments,
-        truth: file.truth.iter().map(|t| truth(t, &licenses)).collect::<Result<_, _>>()?,
-        licenses,
-        hosts: plans,
-        story,
+        settings: parts::settings(&file.settings).map_err(of("settings"))?,
+        nats: parts::nats(&file.nat, &names).map_err(of("nat"))?,
+        truth: each("truth", &file.truth, |line| parts::truth(line, &names))?,
+        story: story(&file, names.cast(), length)?,
         must_not_accuse: file.must_not_accuse,
-        must_resolve: file.must_resolve.as_deref().map(span).transpose()?,
-        must_say: file.must_say.iter().map(|s| saying(s, &names)).collect::<Result<_, _>>()?,
+        must_resolve: file.must_resolve.as_deref().map(span).transpose().map_err(of("must-resolve"))?,
+        must_say: each("must-say", &file.must_say, |line| parts::saying(line, &names))?,
         must_send_at_most: file.must_send_at_most,
+        must_detect: (file.must_detect.as_ref())
+            .map(|part| parts::detect(part, &names))
+            .transpose()
+            .map_err(of("must-detect"))?,
+        compose: (file.compose.as_ref())
+            .map(|part| parts::compose(part, &file.fault, &names))
+            .transpose()
+            .map_err(of("compose"))?,
         guards: file.guards,
-        compose: file.compose.map(|c| compose(&c, &file.fault)).transpose()?,
-        must_detect: detect,
+        segments,
+        licenses,
+        hosts,
     };
-    let says_something =
-        scenario.must_not_accuse || scenario.must_detect.is_some() || scenario.compose.is_some();
-    if !says_something {
-        return Err(
-            "it says neither must-not-accuse nor must-detect, so nothing would be shown by it".to_owned()
-        );
-    }
-    if scenario.truth.is_empty() && scenario.compose.is_none() && !scenario.long {
-        return Err("it has no truth: say how many holders there are, and from when on".to_owned());
-    }
+    check(&scenario)?;
+    check_load(&scenario)?;
     Ok(scenario)
 }
 
-fn segments(file: &File) -> Vec<SegmentPlan> {
-    let mut segments: Vec<SegmentPlan> =
-        file.segment.iter().map(|(name, part)| SegmentPlan { name: name.clone(), ip: part.ip }).collect();
-    if !file.segment.contains_key(LAN) {
-        segments.insert(0, SegmentPlan { name: LAN.to_owned(), ip: Family::default() });
-    }
-    segments
+/// Puts the key before a sentence.
+fn of(key: &str) -> impl Fn(String) -> String {
+    move |sentence| format!("{key}: {sentence}")
 }
 
-fn licenses(file: &File) -> Vec<LicensePlan> {
-    let plan = |(name, part): (&String, &LicensePart)| LicensePlan {
-        name: name.clone(),
-        product: part.product.clone(),
-        serial: if part.serial.is_empty() { name.clone() } else { part.serial.clone() },
-        seats: part.seats,
-        standbys: part.standbys,
-        group: part.group.clone(),
-        each: part.each,
-    };
-    let mut licenses: Vec<LicensePlan> = file.license.iter().map(plan).collect();
-    if licenses.is_empty() {
-        licenses.push(plan((&LICENSE.to_owned(), &LicensePart::default())));
-    }
-    licenses
+/// Reads each line of a list; says in which one something is wrong.
+fn each<T, L: std::fmt::Debug>(
+    key: &str,
+    lines: &[L],
+    read: impl Fn(&L) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    lines.iter().map(|line| read(line).map_err(|e| format!("{key}, {line:?}: {e}"))).collect()
 }
 
-fn place(what: &str, name: &str, names: impl Iterator<Item = String>) -> Result<usize, String> {
-    let names: Vec<String> = names.collect();
-    names
-        .iter()
-        .position(|n| n == name)
-        .ok_or_else(|| format!("there is no {what} \"{name}\"; there are {}", names.join(", ")))
-}
-
-/// The license that a host without another word holds.
-fn usual(licenses: &[LicensePlan]) -> usize {
-    licenses.iter().position(|l| l.name == LICENSE).unwrap_or(0)
-}
-
-fn plans(
-    file: &File,
-    segments: &[SegmentPlan],
-    licenses: &mut Vec<LicensePlan>,
-) -> Result<Vec<HostPlan>, String> {
-    let plain = |name: &String| HostPart {
-        name: name.clone(),
-        count: None,
-        licenses: Vec::new(),
-        on: Vec::new(),
-        bond: Bond::None,
-        standby: false,
-        temper: Temper::Honest,
-        peers: Vec::new(),
-    };
-    let shorthand: Vec<HostPart> = file.hosts.iter().map(plain).collect();
-    let mut plans: Vec<HostPlan> = Vec::new();
-    for part in shorthand.iter().chain(&file.host) {
-        let mut on = Vec::new();
-        for segment in &part.on {
-            on.push(place("segment", segment, segments.iter().map(|s| s.name.clone()))?);
+fn story(file: &File, cast: Cast<'_>, length: Duration) -> Result<Vec<Step>, String> {
+    let step = |(at, sentence): &(String, String)| {
+        let at = moment(at)?;
+        if at > Mono(0).after(length) {
+            return Err(after(at, length));
         }
-        if on.is_empty() {
-            on.push(place("segment", LAN, segments.iter().map(|s| s.name.clone()))?);
-        }
-        let mut held = Vec::new();
-        for license in &part.licenses {
-            held.push(place("license", license, licenses.iter().map(|l| l.name.clone()))?);
-        }
-        if part.licenses.is_empty() {
-            held.push(usual(licenses));
-        }
-        for n in 1..=part.count.unwrap_or(1) {
-            let name = if part.count.is_some() { format!("{}{n}", part.name) } else { part.name.clone() };
-            plans.push(HostPlan {
-                licenses: held.iter().map(|l| own(licenses, *l, &name)).collect(),
-                name,
-                on: on.clone(),
-                bond: part.bond,
-                standby: part.standby,
-                temper: part.temper,
-                peers: part.peers.iter().map(|ip| std::net::SocketAddr::new(*ip, 626)).collect(),
-            });
-        }
-    }
-    Ok(plans)
-}
-
-/// The license, or the host's own one of them.
-fn own(licenses: &mut Vec<LicensePlan>, license: usize, host: &str) -> usize {
-    if !licenses[license].each {
-        return license;
-    }
-    let name = format!("{} of {host}", licenses[license].name);
-    licenses.push(LicensePlan {
-        serial: format!("{}-{host}", licenses[license].serial),
-        name,
-        ..licenses[license].clone()
-    });
-    licenses.len() - 1
-}
-
-fn settings(part: &SettingsPart) -> Result<Settings, String> {
-    let mut settings = Settings { expect_peers: part.expect_peers, ..Settings::default() };
-    if let Some(interval) = &part.interval {
-        settings.interval = span(interval)?;
-    }
-    if let Some(after) = &part.confirm_after {
-        settings.confirm_after = span(after)?;
-    }
-    Ok(settings)
-}
-
-fn nats(parts: &[NatPart], hosts: &[String], segments: &[String]) -> Result<Vec<Nat>, String> {
-    let segment = |name: &str| place("segment", name, segments.iter().cloned());
-    let nat = |part: &NatPart| {
-        let publish = part.publish.as_ref().map(|h| place("host", h, hosts.iter().cloned())).transpose()?;
-        Ok(Nat { inside: segment(&part.inside)?, outside: segment(&part.outside)?, publish })
+        Ok(Step { at, deed: deed(sentence, cast)? })
     };
-    parts.iter().map(nat).collect()
+    let mut story = each("story", &file.story, step)?;
+    story.sort_by_key(|s| s.at);
+    Ok(story)
 }
 
-/// `2 holders`, `1 to 2 holders`, `3 holders of site`.
-fn truth((at, text): &(String, String), licenses: &[LicensePlan]) -> Result<TruthLine, String> {
-    let bad = || format!("\"{text}\" is no truth; write it like \"2 holders\" or \"1 to 2 holders of xsvr\"");
-    let (numbers, rest) = text.split_once(" holder").ok_or_else(bad)?;
-    let license = match rest.trim_start_matches('s').trim().strip_prefix("of ") {
-        Some(name) => place("license", name, licenses.iter().map(|l| l.name.clone()))?,
-        None => usual(licenses),
-    };
-    let number = |n: &str| n.trim().parse::<usize>().map_err(|_| bad());
-    let (least, most) = match numbers.split_once(" to ") {
-        Some((least, most)) => (number(least)?, number(most)?),
-        None => (number(numbers)?, number(numbers)?),
-    };
-    Ok(TruthLine { at: moment(at)?, license, least, most })
+fn after(at: Mono, length: Duration) -> String {
+    let end = written(Mono(0).after(length));
+    format!("{} is after the end; write a time up to {end}, or a greater length", written(at))
 }
 
-fn detect(part: &DetectPart, names: &[String]) -> Result<Detect, String> {
-    Ok(Detect {
-        within: span(&part.within)?,
-        confirm: part.confirm.as_deref().map(span).transpose()?,
-        after: part.after.as_deref().map(moment).transpose()?.unwrap_or(Mono(0)),
-        class: part.class.clone(),
-        hosts: part.hosts.as_deref().map(|h| hosts(h, names)).transpose()?,
-    })
+/// Refuses what would show nothing.
+fn check(scenario: &Scenario) -> Result<(), String> {
+    let composed = scenario.is_composed();
+    let end = Mono(0).after(scenario.length);
+    let late = scenario.must_say.iter().map(|s: &Saying| s.at).find(|at| *at > end);
+    let twice = doubled(&scenario.hosts.iter().map(|h| h.name.as_str()).collect::<Vec<_>>());
+    let says_something = scenario.must_not_accuse || scenario.must_detect.is_some() || composed;
+    let composed_late = scenario.compose.as_ref().map(|c: &Compose| c.until).filter(|at| *at > end);
+    let wrongs = [
+        twice.map(|name| format!("host: two hosts are called \"{name}\"; give each a name of its own")),
+        scenario.story.is_empty().then(|| "it has no story: say at least who starts, and when".to_owned()),
+        (!says_something).then(|| {
+            "it says neither must-not-accuse nor must-detect, so nothing would be shown by it".to_owned()
+        }),
+        (scenario.truth.is_empty() && !composed)
+            .then(|| "it has no truth: say how many holders there are, and from when on".to_owned()),
+        (scenario.seeds_at_most == Some(0))
+            .then(|| "seeds-at-most: 0 would never play it; write 1 or more".to_owned()),
+        late.map(|at| format!("must-say: {}", after(at, scenario.length))),
+        composed_late.map(|at| format!("compose, until: {}", after(at, scenario.length))),
+    ];
+    wrongs.into_iter().flatten().next().map_or(Ok(()), Err)
 }
 
-fn saying((at, who, word): &(String, String, String), names: &[String]) -> Result<Saying, String> {
-    let known =
-        ["probing", "clear", "suspected", "conflict", "duplicate", "good", "none-heard", "one-way", "blind"];
-    if !known.contains(&word.as_str()) {
-        return Err(format!("\"{word}\" is neither a state nor a coverage: {}", known.join(", ")));
-    }
-    Ok(Saying { at: moment(at)?, hosts: hosts(who, names)?, word: word.clone() })
+fn doubled<'a>(names: &[&'a str]) -> Option<&'a str> {
+    let mut seen = BTreeSet::new();
+    names.iter().copied().find(|name| !seen.insert(*name))
 }
 
-fn compose(part: &ComposePart, faults: &[FaultPart]) -> Result<Compose, String> {
-    let fault = |f: &FaultPart| {
-        let story = f.story.iter().map(|(at, s)| Ok((span(at)?, s.clone())));
-        Ok(Fault { name: f.name.clone(), story: story.collect::<Result<_, String>>()? })
-    };
-    let usual: Faults = toml::from_str(USUAL_FAULTS).map_err(|e| e.to_string())?;
-    let faults = if faults.is_empty() { &usual.fault } else { faults };
-    let faults: Vec<Fault> = faults.iter().map(fault).collect::<Result<_, String>>()?;
-    let (least, most) = part.faults;
-    if least > most {
-        return Err(format!("compose wants {least} to {most} faults: write the smaller number first"));
-    }
-    Ok(Compose {
-        least: part.faults.0,
-        most: part.faults.1,
-        from: moment(&part.from)?,
-        until: moment(&part.until)?,
-        faults,
-    })
-}
+#[cfg(test)]
+mod tests;

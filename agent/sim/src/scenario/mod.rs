@@ -3,17 +3,22 @@
 mod compose;
 pub(crate) mod deed;
 mod file;
+mod limits;
+mod parts;
 mod sentence;
+mod slots;
 pub(crate) mod span;
 mod toml;
+mod word;
 
 use std::time::Duration;
 
 use serde::Deserialize;
-use serialnumberd_core::{Mono, Settings};
+use serialnumberd_core::{Class, Mono, Settings, State};
 
 pub(crate) use compose::Composition;
 pub(crate) use deed::{Deed, HostId, SegmentId, Step};
+pub(crate) use word::Word;
 
 /// The scenarios that come with the simulator: name and text.
 pub(crate) const SHIPPED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
@@ -90,8 +95,17 @@ pub(crate) enum Temper {
     Refuses,
     /// Answers, but names a datagram that nobody sent.
     AnswersFalsely,
+    /// Says everything a second time under a key that is not its own.
+    Forges,
     /// Keeps to the protocol, but says that it has held the license since 2026 began.
     Backdates,
+}
+
+impl Temper {
+    /// Whether what it says of others is worth hearing.
+    pub(crate) fn is_honest(self) -> bool {
+        matches!(self, Temper::Honest | Temper::Backdates)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -146,22 +160,24 @@ pub(crate) struct TruthLine {
 pub(crate) struct Detect {
     /// From the moment that there were too many, or that this agent started, whichever is later.
     pub within: Duration,
-    /// The same for the stage `duplicate`.
+    /// Of all runs played together, nineteen of twenty hosts must know by then: what one run cannot show.
+    pub most_within: Option<Duration>,
+    /// The same as `within` for the stage `duplicate`.
     pub confirm: Option<Duration>,
     /// Not before this moment: until then the network keeps them apart.
     pub after: Mono,
     /// Which class it must be told as.
-    pub class: Option<String>,
+    pub class: Option<Class>,
     /// Only these must know; `None` is whoever holds the license.
     pub hosts: Option<Vec<HostId>>,
 }
 
-/// What hosts must say at a moment: a state or a coverage.
+/// What hosts must say at a moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Saying {
     pub at: Mono,
     pub hosts: Vec<HostId>,
-    pub word: String,
+    pub word: Word,
 }
 
 /// A fault to compose with: sentences about hosts called A, B, C.
@@ -216,17 +232,32 @@ impl Scenario {
     /// Reads a scenario from the text of its file.
     ///
     /// # Errors
-    /// A sentence that says where in the file what is wrong.
+    /// A sentence that says where in the file what is wrong; which file it is, the caller knows.
     pub fn read(name: &str, text: &str) -> Result<Scenario, String> {
-        file::read(name, text).map_err(|e| format!("scenario {name}: {}", e.trim_end()))
+        file::read(name, text).map_err(|e| e.trim_end().to_owned())
     }
 
     /// All that come with the simulator, by name.
     ///
     /// # Errors
-    /// As [`Scenario::read`].
+    /// As [`Scenario::read`], with the scenario's name.
     pub fn shipped() -> Result<Vec<Scenario>, String> {
-        SHIPPED.iter().map(|(name, text)| Scenario::read(name, text)).collect()
+        let read = |(name, text): &(&str, &str)| {
+            Scenario::read(name, text).map_err(|e| format!("scenario {name}: {e}"))
+        };
+        SHIPPED.iter().map(read).collect()
+    }
+
+    /// The state that a host must be in when all is over: the last one that it must say; if nobody must be accused
+    /// and it need not say any, that is clear.
+    pub(crate) fn last_state(&self, host: HostId) -> Option<State> {
+        let own = self.must_say.iter().filter(|s| s.hosts.contains(&host));
+        let states = own.filter_map(|s| match s.word {
+            Word::State(state) => Some((s.at, state)),
+            Word::Coverage(_) | Word::Counts(..) => None,
+        });
+        let last = states.max_by_key(|(at, _)| *at).map(|(_, state)| state);
+        self.must_not_accuse.then(|| last.unwrap_or(State::Clear))
     }
 
     /// Whether faults are drawn for it.
@@ -245,8 +276,8 @@ impl Scenario {
             musts.push(format!("must-detect {}", humantime::format_duration(detect.within)));
         }
         if !self.must_say.is_empty() {
-            let words: std::collections::BTreeSet<&str> =
-                self.must_say.iter().map(|s| s.word.as_str()).collect();
+            let words: std::collections::BTreeSet<String> =
+                self.must_say.iter().map(|s| s.word.to_string()).collect();
             musts.push(format!("must-say {}", words.into_iter().collect::<Vec<_>>().join("/")));
         }
         if let Some(most) = self.must_send_at_most {

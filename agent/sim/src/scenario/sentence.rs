@@ -3,18 +3,9 @@
 //! In a pattern `{hosts}` stands for one name, several joined by commas and `and`, or `everybody`; `{host}`, `{span}`,
 //! `{n}`, `{percent}`, `{segment}`, `{address}` for one thing each; `a|b` for either word.
 
-use std::net::IpAddr;
-use std::time::Duration;
-
-use super::deed::{Clock, Deed, Disk, HostId, Link, Loss, Mischief, Net, Paper, Power, SegmentId, Sort};
-use super::span::span;
-
-/// Who and what a story may name.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cast<'a> {
-    pub hosts: &'a [String],
-    pub segments: &'a [String],
-}
+use super::deed::{Clock, Deed, Disk, Link, Loss, Mischief, Net, Paper, Power, Sort};
+use super::limits::{BURST, COPIES, FLOOD, RESTARTS};
+use super::slots::{Cast, Slots};
 
 type Meaning = fn(&mut Slots<'_>) -> Result<Deed, String>;
 
@@ -25,8 +16,8 @@ const SENTENCES: &[(&str, Meaning)] = &[
     ("{hosts} stop|stops", |s| s.power(|_| Ok(Power::Stop))),
     ("{hosts} is|are killed", |s| s.power(|_| Ok(Power::Kill))),
     ("{hosts} reboot|reboots in {span}", |s| s.power(|s| Ok(Power::Reboot(s.span()?)))),
-    ("{hosts} restarts {n} times, every {span}", |s| {
-        s.power(|s| Ok(Power::Restarts(s.number()?, s.span()?)))
+    ("{hosts} restart|restarts {n} times, every {span}", |s| {
+        s.power(|s| Ok(Power::Restarts(s.number(1..=RESTARTS)?, s.span()?)))
     }),
     ("{hosts} freeze|freezes for {span}", |s| s.power(|s| Ok(Power::Freeze(s.span()?)))),
     ("{hosts} is|are starved by {span} a turn for {span}", |s| {
@@ -36,43 +27,52 @@ const SENTENCES: &[(&str, Meaning)] = &[
     ("{hosts} resume|resumes", |s| s.power(|_| Ok(Power::Resume))),
     ("{hosts} is|are stunned for {span}", |s| s.power(|s| Ok(Power::Stun(s.span()?)))),
     // Disks and snapshots.
-    ("{hosts} loses its state directory", |s| s.disk(|_| Ok(Disk::Lose))),
-    ("the state directory of {hosts} is saved", |s| s.disk(|_| Ok(Disk::Save))),
-    ("the state directory of {hosts} is restored", |s| s.disk(|_| Ok(Disk::Restore))),
-    ("{hosts} gets a copy of the disk of {host}", |s| s.disk(|s| Ok(Disk::CopyOf(s.host()?)))),
+    ("{hosts} lose|loses its|their state directory", |s| s.disk(|_| Ok(Disk::Lose))),
+    ("the state directory|directories of {hosts} is|are saved", |s| s.disk(|_| Ok(Disk::Save))),
+    ("the state directory|directories of {hosts} is|are restored", |s| s.disk(|_| Ok(Disk::Restore))),
+    ("{hosts} get|gets a copy of the disk of {host}", |s| s.disk(|s| Ok(Disk::CopyOf(s.host()?)))),
     ("a snapshot of {hosts} is taken", |s| s.disk(|_| Ok(Disk::Snapshot))),
-    ("{hosts} goes on from the snapshot of {host} with fresh entropy", |s| {
+    ("{hosts} go|goes on from the snapshot of {host} with fresh entropy", |s| {
         s.disk(|s| Ok(Disk::GoOnFrom { of: s.host()?, fresh: true }))
     }),
-    ("{hosts} goes on from the snapshot of {host} with the same entropy", |s| {
+    ("{hosts} go|goes on from the snapshot of {host} with the same entropy", |s| {
         s.disk(|s| Ok(Disk::GoOnFrom { of: s.host()?, fresh: false }))
     }),
     // Clocks.
-    ("the clock of {hosts} steps forward by {span}", |s| s.clock(|s| Ok(Clock::Step(s.milliseconds()?)))),
-    ("the clock of {hosts} steps back by {span}", |s| s.clock(|s| Ok(Clock::Step(-s.milliseconds()?)))),
-    ("the clock of {hosts} stops", |s| s.clock(|_| Ok(Clock::Stop))),
-    ("the clock of {hosts} is unset", |s| s.clock(|_| Ok(Clock::Unset))),
-    ("the clock of {hosts} is set right", |s| s.clock(|_| Ok(Clock::SetRight))),
+    ("the clock|clocks of {hosts} step|steps forward by {span}", |s| {
+        s.clock(|s| Ok(Clock::Step(s.milliseconds()?)))
+    }),
+    ("the clock|clocks of {hosts} step|steps back by {span}", |s| {
+        s.clock(|s| Ok(Clock::Step(-s.milliseconds()?)))
+    }),
+    ("the clock|clocks of {hosts} stop|stops", |s| s.clock(|_| Ok(Clock::Stop))),
+    ("the clock|clocks of {hosts} is|are unset", |s| s.clock(|_| Ok(Clock::Unset))),
+    ("the clock|clocks of {hosts} is|are set right", |s| s.clock(|_| Ok(Clock::SetRight))),
     // Addresses, cards, links.
     ("{hosts} get|gets another address", |s| s.link(|_| Ok(Link::Renumber))),
     ("{hosts} get|gets another IPv6 prefix", |s| s.link(|_| Ok(Link::NewPrefix))),
     ("the address of {hosts} is passed on to {host}", |s| s.link(|s| Ok(Link::PassAddressTo(s.host()?)))),
-    ("{hosts} has the same address as {host}", |s| s.link(|s| Ok(Link::SameAddressAs(s.host()?)))),
-    ("{hosts} takes the address {address}", |s| s.link(|s| Ok(Link::AddAddress(s.address()?)))),
-    ("{hosts} gives up the address {address}", |s| s.link(|s| Ok(Link::DropAddress(s.address()?)))),
+    ("{hosts} have|has the same address as {host}", |s| s.link(|s| Ok(Link::SameAddressAs(s.host()?)))),
+    ("{hosts} take|takes the address {address}", |s| s.link(|s| Ok(Link::AddAddress(s.address()?)))),
+    ("{hosts} give|gives up the address {address}", |s| s.link(|s| Ok(Link::DropAddress(s.address()?)))),
     ("{hosts} move|moves to {segment}", |s| s.link(|s| Ok(Link::Move(s.segment()?)))),
-    ("{hosts} gets a card on {segment}", |s| s.link(|s| Ok(Link::AddCard(s.segment()?)))),
-    ("{hosts} loses its newest card", |s| s.link(|_| Ok(Link::DropCard))),
-    ("the card of {hosts} is swapped", |s| s.link(|_| Ok(Link::SwapCard))),
+    ("{hosts} get|gets a card on {segment}", |s| s.link(|s| Ok(Link::AddCard(s.segment()?)))),
+    ("{hosts} lose|loses its|their newest card", |s| s.link(|_| Ok(Link::DropCard))),
+    ("the card|cards of {hosts} is|are swapped", |s| s.link(|_| Ok(Link::SwapCard))),
     ("{hosts} lose|loses the link", |s| s.link(|_| Ok(Link::Lose))),
-    ("the link of {hosts} is back", |s| s.link(|_| Ok(Link::Back))),
+    ("the link|links of {hosts} is|are back", |s| s.link(|_| Ok(Link::Back))),
     ("{hosts} can no longer send", |s| s.link(|_| Ok(Link::Mute))),
     ("{hosts} can send again", |s| s.link(|_| Ok(Link::Unmute))),
     // The network.
     ("{percent} of all datagrams are lost", |s| Ok(Deed::Net(Net::Lose(Loss::Even(s.share()?), Sort::All)))),
     ("{percent} of all datagrams are lost, {n} in a row", |s| {
-        let loss = Loss::Bursts { share: s.share()?, length: f64::from(s.number()?) };
-        Ok(Deed::Net(Net::Lose(loss, Sort::All)))
+        let (share, length) = (s.share()?, s.number(1..=BURST)?);
+        if share == 1.0 {
+            return Err(
+                "if everything is lost there are no bursts; write \"100 % of all datagrams are lost\"".into(),
+            );
+        }
+        Ok(Deed::Net(Net::Lose(Loss::Bursts { share, length: f64::from(length) }, Sort::All)))
     }),
     ("all broadcasts are lost", |_| all_lost(Sort::Broadcast)),
     ("all unicasts are lost", |_| all_lost(Sort::Unicast)),
@@ -81,11 +81,17 @@ const SENTENCES: &[(&str, Meaning)] = &[
     ("nothing is lost any more", |_| Ok(Deed::Net(Net::Heal))),
     ("{hosts} no longer hear|hears {hosts}", |s| Ok(Deed::Net(Net::Deafen(s.hosts()?, s.hosts()?)))),
     ("the network splits into {hosts} / {hosts}", |s| Ok(Deed::Net(Net::Split(s.hosts()?, s.hosts()?)))),
-    ("datagrams take {span} to {span}", |s| Ok(Deed::Net(Net::Delay(s.span()?, s.span()?)))),
+    ("datagrams take {span} to {span}", |s| {
+        let (least, most) = (s.span()?, s.span()?);
+        if least > most {
+            return Err("write the shorter time first".to_owned());
+        }
+        Ok(Deed::Net(Net::Delay(least, most)))
+    }),
     ("{percent} of all datagrams come twice", |s| Ok(Deed::Net(Net::Twice(s.share()?)))),
     ("a box sends every broadcast back after {span}", |s| Ok(Deed::Net(Net::Reflect(s.span()?, 1)))),
     ("a loop sends every broadcast {n} times, {span} apart", |s| {
-        let copies = s.number()?;
+        let copies = s.number(1..=COPIES)?;
         Ok(Deed::Net(Net::Reflect(s.span()?, copies)))
     }),
     ("the box or loop is gone", |_| Ok(Deed::Net(Net::StopReflecting))),
@@ -94,12 +100,15 @@ const SENTENCES: &[(&str, Meaning)] = &[
     ("{hosts} give|gives up the license", |s| s.paper(|_| Ok(Paper::Release))),
     ("{hosts} become|becomes standby", |s| s.paper(|_| Ok(Paper::Standby(true)))),
     ("{hosts} become|becomes active", |s| s.paper(|_| Ok(Paper::Standby(false)))),
-    ("the license of {hosts} has {n} seats from now on", |s| s.paper(|s| Ok(Paper::Seats(s.number_u16()?)))),
+    ("the license of {hosts} has {n} seats from now on", |s| s.paper(|s| Ok(Paper::Seats(s.seats()?)))),
     // Strangers: they hear and send, and have no license.
     ("a stranger repeats what {host} said", |s| Ok(Deed::Mischief(Mischief::Replay(s.host()?)))),
     ("a stranger floods {host} with {n} datagrams a second for {span}", |s| {
-        let (of, each_second) = (s.host()?, s.number()?);
-        Ok(Deed::Mischief(Mischief::Flood { of, each_second, during: s.span()? }))
+        let (of, each_second, during) = (s.host()?, s.number(1..=FLOOD)?, s.span()?);
+        if f64::from(each_second) * during.as_secs_f64() > f64::from(FLOOD) {
+            return Err(format!("that is more than {FLOOD} datagrams in all; flood for less time"));
+        }
+        Ok(Deed::Mischief(Mischief::Flood { of, each_second, during }))
     }),
     ("a stranger says goodbye in the name of {host}", |s| Ok(Deed::Mischief(Mischief::Goodbye(s.host()?)))),
     ("a stranger sends {host} what is no datagram", |s| Ok(Deed::Mischief(Mischief::Malformed(s.host()?)))),
@@ -129,7 +138,7 @@ pub(crate) fn deed(sentence: &str, cast: Cast<'_>) -> Result<Deed, String> {
             nearest(&words)
         ));
     };
-    meaning(&mut Slots { texts: texts.into_iter(), cast }).map_err(|e| format!("in \"{sentence}\": {e}"))
+    meaning(&mut Slots::new(texts, cast)).map_err(|e| format!("in \"{sentence}\": {e}"))
 }
 
 fn is_slot(word: &str) -> bool {
@@ -168,125 +177,6 @@ fn nearest(words: &[&str]) -> &'static str {
         pattern.split_whitespace().filter(|p| !is_slot(p) && words.iter().any(|w| says(p, w))).count()
     };
     SENTENCES.iter().map(|(pattern, _)| *pattern).max_by_key(|p| common(p)).unwrap_or_default()
-}
-
-/// The words that stand for the slots of a pattern, in their order.
-struct Slots<'a> {
-    texts: std::vec::IntoIter<String>,
-    cast: Cast<'a>,
-}
-
-/// What one slot after the other says.
-type Read<'a, T> = fn(&mut Slots<'a>) -> Result<T, String>;
-
-impl<'a> Slots<'a> {
-    /// The hosts come first, whatever befalls them.
-    fn power(&mut self, what: Read<'a, Power>) -> Result<Deed, String> {
-        Ok(Deed::Power(self.hosts()?, what(self)?))
-    }
-
-    fn disk(&mut self, what: Read<'a, Disk>) -> Result<Deed, String> {
-        Ok(Deed::Disk(self.hosts()?, what(self)?))
-    }
-
-    fn clock(&mut self, what: Read<'a, Clock>) -> Result<Deed, String> {
-        Ok(Deed::Clock(self.hosts()?, what(self)?))
-    }
-
-    fn link(&mut self, what: Read<'a, Link>) -> Result<Deed, String> {
-        Ok(Deed::Link(self.hosts()?, what(self)?))
-    }
-
-    fn paper(&mut self, what: Read<'a, Paper>) -> Result<Deed, String> {
-        Ok(Deed::Paper(self.hosts()?, what(self)?))
-    }
-
-    fn text(&mut self) -> String {
-        self.texts.next().unwrap_or_default()
-    }
-
-    fn hosts(&mut self) -> Result<Vec<HostId>, String> {
-        let text = self.text();
-        hosts(&text, self.cast.hosts)
-    }
-
-    fn host(&mut self) -> Result<HostId, String> {
-        let text = self.text();
-        place(&text, self.cast.hosts, "host")
-    }
-
-    fn segment(&mut self) -> Result<SegmentId, String> {
-        let text = self.text();
-        place(&text, self.cast.segments, "segment")
-    }
-
-    fn span(&mut self) -> Result<Duration, String> {
-        span(&self.text())
-    }
-
-    fn milliseconds(&mut self) -> Result<i64, String> {
-        let span = self.span()?;
-        i64::try_from(span.as_millis()).map_err(|_| "that is too long".to_owned())
-    }
-
-    fn number(&mut self) -> Result<u32, String> {
-        let text = self.text();
-        text.parse().map_err(|_| format!("\"{text}\" is no number"))
-    }
-
-    fn number_u16(&mut self) -> Result<u16, String> {
-        let n = self.number()?;
-        u16::try_from(n).map_err(|_| format!("{n} is more than 65535"))
-    }
-
-    fn share(&mut self) -> Result<f64, String> {
-        let text = self.text();
-        let percent: f64 = text
-            .trim_end_matches('%')
-            .trim()
-            .parse()
-            .map_err(|_| format!("\"{text}\" is no share; write it like \"30 %\""))?;
-        if (0.0..=100.0).contains(&percent) {
-            Ok(percent / 100.0)
-        } else {
-            Err(format!("{text} is no share"))
-        }
-    }
-
-    fn address(&mut self) -> Result<IpAddr, String> {
-        let text = self.text();
-        text.parse().map_err(|_| format!("\"{text}\" is no address"))
-    }
-}
-
-fn place(name: &str, known: &[String], what: &str) -> Result<usize, String> {
-    known
-        .iter()
-        .position(|k| k == name)
-        .ok_or_else(|| format!("there is no {what} \"{name}\"; there are {}", known.join(", ")))
-}
-
-/// One name, several joined by commas and `and`, a name with `*` for all that it begins, or `everybody`.
-pub(crate) fn hosts(text: &str, known: &[String]) -> Result<Vec<HostId>, String> {
-    if text == "everybody" {
-        return Ok((0..known.len()).collect());
-    }
-    let names = text.split(", ").flat_map(|part| part.split(" and ")).map(str::trim);
-    let mut found = Vec::new();
-    for name in names {
-        match name.strip_suffix('*') {
-            Some(prefix) => {
-                let those = known.iter().enumerate().filter(|(_, k)| k.starts_with(prefix));
-                let before = found.len();
-                found.extend(those.map(|(i, _)| i));
-                if found.len() == before {
-                    return Err(format!("no host begins with \"{prefix}\""));
-                }
-            }
-            None => found.push(place(name, known, "host")?),
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -4,13 +4,20 @@ use std::time::Duration;
 
 use serialnumberd_core::Mono;
 
+use super::limits::SPAN;
+
 /// A length of time.
 ///
 /// # Errors
 /// A sentence that names the text.
 pub(crate) fn span(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|e| format!("\"{text}\" is no time ({e}); write it like \"250 ms\", \"10 min\" or \"2 h\""))
+    let span = humantime::parse_duration(text).map_err(|e| {
+        format!("\"{text}\" is no time ({e}); write it like \"250 ms\", \"10 min\" or \"2 h\"")
+    })?;
+    if span > SPAN {
+        return Err(format!("\"{text}\" is longer than a hundred years; write a shorter time"));
+    }
+    Ok(span)
 }
 
 /// A moment, counted from the scenario's beginning.

@@ -124,6 +124,7 @@ pub(super) struct HostPart {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct DetectPart {
     pub(super) within: String,
+    pub(super) most_within: Option<String>,
     pub(super) confirm: Option<String>,
     pub(super) after: Option<String>,
     pub(super) class: Option<String>,

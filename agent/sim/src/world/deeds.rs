@@ -82,6 +82,9 @@ impl World<'_> {
         if self.machines[host].is_live() {
             self.turn(host);
         }
+        if self.machines[host].starts_on_resume {
+            self.start(host);
+        }
     }
 
     fn disk(&mut self, host: HostId, disk: Disk) {
@@ -90,15 +93,20 @@ impl World<'_> {
         match disk {
             Disk::Lose => machine.disk = machine::Disk::blank(&mut machine.rng),
             Disk::Save => machine.saved = Some(machine.disk.clone()),
-            Disk::Restore => machine.disk = machine.saved.clone().unwrap_or_else(|| machine.disk.clone()),
+            Disk::Restore => match machine.saved.clone() {
+                Some(saved) => machine.disk = saved,
+                None => self.impossible(host, "has no state directory that was saved"),
+            },
             Disk::CopyOf(other) => self.machines[host].disk = self.machines[other].disk.clone(),
             Disk::Snapshot => {
+                let memories = self.oracle.memories(host);
                 machine.snapshot = machine.process.as_ref().map(|process| Snapshot {
                     detector: process.snapshot(),
                     clocks: machine.clocks,
                     rng: machine.rng.clone(),
                     disk: machine.disk.clone(),
                     cards: machine.cards.clone(),
+                    memories,
                     at,
                 });
             }
@@ -109,9 +117,12 @@ impl World<'_> {
     /// A virtual machine goes on from a snapshot: same memory, same keys, same addresses until somebody renumbers it,
     /// and clocks that know nothing of the time between.
     fn go_on_from(&mut self, copy: HostId, of: HostId, fresh: bool) {
-        let Some(snapshot) = &self.machines[of].snapshot else { return };
+        let Some(snapshot) = &self.machines[of].snapshot else {
+            return self.impossible(of, "has no snapshot of a process that ran");
+        };
         let (detector, mut clocks) = (snapshot.detector.snapshot(), snapshot.clocks);
         let (disk, cards, at) = (snapshot.disk.clone(), snapshot.cards.clone(), snapshot.at);
+        let memories = snapshot.memories.clone();
         let rng = if fresh { self.rng.fork() } else { snapshot.rng.clone() };
         clocks.stand_still(self.now.since(at));
         self.end(copy);
@@ -119,6 +130,7 @@ impl World<'_> {
         machine.next_index = cards.iter().map(|c| c.index + 1).max().unwrap_or(machine.next_index);
         (machine.disk, machine.clocks, machine.rng, machine.cards) = (disk, clocks, rng, cards);
         machine.process = Some(detector);
+        self.oracle.goes_on(self.now, copy, &memories);
         self.tell_truth(copy);
         self.turn(copy);
     }
@@ -153,34 +165,64 @@ impl World<'_> {
     /// Of a host's first license.
     fn paper(&mut self, host: HostId, paper: Paper) {
         let machine = &mut self.machines[host];
-        let read = machine.clocks.read(self.now);
-        let Some(mut terms) = machine.terms.first().cloned() else { return };
-        let process = machine.process.as_mut();
+        let Some(terms) = machine.terms.first_mut() else {
+            return self.impossible(host, "has no license any more");
+        };
         match paper {
-            Paper::Release => {
-                machine.terms.remove(0);
-                if let Some(process) = process {
-                    process.release(read, &mut machine.rng, terms.license);
-                }
-            }
-            Paper::Standby(_) | Paper::Seats(_) => {
-                match paper {
-                    Paper::Standby(standby) => terms.standby = standby,
-                    Paper::Seats(seats) => terms.seats = seats,
-                    Paper::Release => {}
-                }
-                machine.terms[0] = terms.clone();
-                if let Some(process) = process {
-                    process.relicense(read, &mut machine.rng, &terms);
-                }
-                self.truth.set_seats(self.now, terms.license, terms.seats);
-            }
+            Paper::Release => return self.release(host),
+            Paper::Standby(standby) => terms.standby = standby,
+            Paper::Seats(seats) => terms.seats = seats,
+        }
+        let (terms, read) = (terms.clone(), machine.clocks.read(self.now));
+        if let Some(process) = machine.process.as_mut() {
+            process.relicense(read, &mut machine.rng, &terms);
+        }
+        self.truth.set_seats(self.now, terms.license, terms.seats);
+        self.tell_truth(host);
+        self.after(host);
+    }
+
+    fn release(&mut self, host: HostId) {
+        let machine = &mut self.machines[host];
+        let license = machine.terms.remove(0).license;
+        let read = machine.clocks.read(self.now);
+        if let Some(process) = machine.process.as_mut() {
+            process.release(read, &mut machine.rng, license);
         }
         self.tell_truth(host);
         self.after(host);
     }
 
+    /// What the story says cannot be done.  Of faults laid over one another one may have taken what the next one needs.
+    fn impossible(&mut self, host: HostId, why: &str) {
+        if !self.scenario.is_composed() {
+            let name = &self.scenario.hosts[host].name;
+            self.oracle.find(self.now, &format!("what the story says of {name} cannot be: it {why}"));
+        }
+    }
+
+    /// Whether the cards are there that this is done to.
+    fn has_cards_for(&mut self, host: HostId, link: Link) -> bool {
+        let cards = |host: HostId| self.machines[host].cards.len();
+        let bare = match link {
+            Link::PassAddressTo(other) | Link::SameAddressAs(other) => {
+                [host, other].into_iter().find(|h| cards(*h) == 0)
+            }
+            // The one that such a fault brought went with a snapshot from before: the other stays.
+            Link::DropCard if self.scenario.is_composed() => (cards(host) < 2).then_some(host),
+            Link::AddCard(_) | Link::Lose | Link::Back | Link::Mute | Link::Unmute => None,
+            _ => (cards(host) == 0).then_some(host),
+        };
+        if let Some(bare) = bare {
+            self.impossible(bare, "has lost its last card");
+        }
+        bare.is_none()
+    }
+
     fn link(&mut self, host: HostId, link: Link) {
+        if !self.has_cards_for(host, link) {
+            return;
+        }
         self.addresses += 1;
         let taken = u64::from(self.addresses);
         let machine = &mut self.machines[host];

@@ -248,7 +248,7 @@ impl World<'_> {
         if !own && !self.network.passes(frame, host) {
             return;
         }
-        if self.machines[host].frozen_until.is_some() {
+        if self.machines[host].frozen_until.is_some() || self.comes_late(host) {
             self.machines[host].queue(Rc::clone(frame), card);
         } else {
             self.hear(host, card, frame);

@@ -11,6 +11,7 @@ use serialnumberd_core::{Interface, Mono};
 use super::clock::Clocks;
 use super::network::Frame;
 use crate::detector::{Detector, Terms};
+use crate::oracle::Memory;
 use crate::scenario::{Bond, SegmentId};
 
 /// Datagrams that wait in the socket of a process that stands still: the agent asks for 4 MiB, the kernel grants twice
@@ -76,6 +77,8 @@ pub(crate) struct Snapshot {
     pub rng: Rng,
     pub disk: Disk,
     pub cards: Vec<Card>,
+    /// What its process has told of each license.
+    pub memories: Vec<(usize, Memory)>,
     pub at: Mono,
 }
 
@@ -87,6 +90,8 @@ pub(crate) struct Machine {
     pub cards: Vec<Card>,
     pub next_index: u32,
     pub suspended: Option<Mono>,
+    /// Its process was started while it was suspended.
+    pub starts_on_resume: bool,
     pub frozen_until: Option<Mono>,
     /// Every turn comes so late, until then.
     pub starved: Option<(Duration, Mono)>,
@@ -101,6 +106,8 @@ pub(crate) struct Machine {
     pub snapshot: Option<Snapshot>,
     /// The earliest entry in the world's queue that wakes it.
     pub scheduled: Mono,
+    /// The moment of its newest turn, and how many it took then.
+    pub turns: (Mono, u32),
     pub sent: u64,
     pub bytes: u64,
     /// How long it has run, and since when it does now.

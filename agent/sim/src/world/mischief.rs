@@ -16,6 +16,8 @@ const ADDRESS: [u8; 4] = [10, 0, 255, 1];
 const PACE: Duration = Duration::from_secs(1);
 /// Where a datagram's kind stands.
 const AT_KIND: usize = 4;
+/// Of the host's newest datagrams so many: what is older says goodbye below a sequence that was heard since.
+const GOODBYES: usize = 3;
 /// GOODBYE.
 const GOODBYE: u8 = 3;
 
@@ -30,7 +32,7 @@ impl World<'_> {
             }
             Mischief::Flood { of, each_second, during } => self.flood(*of, *each_second, *during),
             Mischief::Goodbye(host) => {
-                for frame in self.said(*host).into_iter().take(3) {
+                for frame in self.said(*host).into_iter().rev().take(GOODBYES) {
                     let mut bytes = frame.bytes.to_vec();
                     bytes[AT_KIND] = GOODBYE;
                     self.throw(&frame, frame.source, bytes);

@@ -19,12 +19,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use serialnumberd_core::Mono;
 use serialnumberd_core::limits::SINCE_MIN_MS;
+use serialnumberd_core::{Mono, State};
 
 use crate::detector::{Make, Terms};
-use crate::oracle::{Latencies, Oracle};
-use crate::scenario::{HostId, Saying, Scenario, SegmentId, Step, Temper};
+use crate::oracle::{Ending, Latencies, Oracle};
+use crate::scenario::{HostId, Saying, Scenario, SegmentId, Step, Temper, Word};
 use crate::truth::Truth;
 use clock::Clocks;
 use machine::{Card, Disk, Machine, link_local};
@@ -70,6 +70,8 @@ pub(crate) struct World<'a> {
     /// What hosts sent, for strangers that repeat it.
     tape: VecDeque<(HostId, Rc<Frame>)>,
     digest: u64,
+    /// A process turns for ever at one moment: time does not get on.
+    stuck: bool,
 }
 
 /// Datagrams that a stranger remembers.
@@ -94,6 +96,7 @@ impl<'a> World<'a> {
             prefixes: 0,
             tape: VecDeque::new(),
             digest: 0,
+            stuck: false,
         };
         for host in 0..scenario.hosts.len() {
             world.build(host);
@@ -135,6 +138,7 @@ impl<'a> World<'a> {
             cards: Vec::new(),
             next_index: 2,
             suspended: None,
+            starts_on_resume: false,
             frozen_until: None,
             starved: None,
             mute: false,
@@ -145,6 +149,7 @@ impl<'a> World<'a> {
             rng,
             snapshot: None,
             scheduled: Mono::NEVER,
+            turns: (Mono(0), 0),
             sent: 0,
             bytes: 0,
             ran: Duration::ZERO,
@@ -163,7 +168,7 @@ impl<'a> World<'a> {
             {
                 self.oracle.find(self.now, &untrue);
             }
-            if entry.at > end {
+            if entry.at > end || self.stuck {
                 break;
             }
             self.now = self.now.max(entry.at);
@@ -180,7 +185,9 @@ impl<'a> World<'a> {
     }
 
     fn outcome(mut self) -> Outcome {
-        self.oracle.conclude(self.now, &self.truth, self.network.is_whole());
+        self.listen_at_the_end();
+        let ending = Ending { at: self.now, whole: self.network.is_whole() };
+        self.oracle.conclude(ending, &self.truth);
         if let Some(most) = self.scenario.must_send_at_most {
             for (host, machine) in self.machines.iter().enumerate().filter(|(_, m)| m.sent > most) {
                 let (name, sent) = (&self.scenario.hosts[host].name, machine.sent);
@@ -204,19 +211,43 @@ impl<'a> World<'a> {
     /// Whether hosts say what they must.
     fn listen(&mut self, saying: &Saying) {
         for host in &saying.hosts {
-            let machine = &self.machines[*host];
+            let (machine, name) = (&self.machines[*host], &self.scenario.hosts[*host].name);
             let Some(process) = machine.process.as_ref() else {
-                self.oracle.find(self.now, &format!("{} does not run", self.scenario.hosts[*host].name));
+                self.oracle.find(self.now, &format!("{name} does not run"));
                 continue;
             };
-            let state = machine.terms.first().map(|t| process.state(t.license));
+            let license = machine.terms.first().map(|t| t.license);
+            let state = license.map_or(State::Clear, |l| process.state(l));
             let coverage = process.coverage(machine.clocks.read(self.now));
-            let state = state.map_or("", |s| s.as_str());
-            if state != saying.word && coverage.as_str() != saying.word {
-                let name = &self.scenario.hosts[*host].name;
-                let must = &saying.word;
-                self.oracle
-                    .find(self.now, &format!("{name} says {state} and {coverage}, it must say {must}"));
+            let counted = license.and_then(|l| self.oracle.counted(*host, l));
+            let says = match saying.word {
+                Word::State(must) => state == must,
+                Word::Coverage(must) => coverage == must,
+                Word::Counts(holders, over) => counted == Some((holders, over)),
+            };
+            if !says {
+                let counts =
+                    counted.map_or(String::new(), |(n, over)| format!(", it counts {n}, {over} over"));
+                let must = saying.word;
+                self.oracle.find(
+                    self.now,
+                    &format!("{name} says {state} and {coverage}{counts}, it must say {must}"),
+                );
+            }
+        }
+    }
+
+    /// When all is over whoever need not be accused is clear, unless something else is to be said of it.
+    fn listen_at_the_end(&mut self) {
+        let honest = |host: &HostId| self.scenario.hosts[*host].temper.is_honest();
+        for host in (0..self.machines.len()).filter(honest) {
+            let machine = &self.machines[host];
+            let Some(process) = machine.process.as_ref().filter(|_| machine.is_live()) else { continue };
+            let Some(must) = self.scenario.last_state(host) else { continue };
+            let state = |t: &Terms| process.state(t.license);
+            if let Some(state) = machine.terms.iter().map(state).find(|s| *s != must) {
+                let name = &self.scenario.hosts[host].name;
+                self.oracle.find(self.now, &format!("{name} says {state} in the end, it must say {must}"));
             }
         }
     }
@@ -255,3 +286,6 @@ impl<'a> World<'a> {
         (address.into(), u64::from(self.addresses))
     }
 }
+
+#[cfg(test)]
+mod tests;

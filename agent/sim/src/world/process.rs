@@ -14,13 +14,20 @@ use crate::scenario::HostId;
 
 /// What the agent's receive buffer holds of a datagram.
 const MOST: usize = 512;
+/// Because of time a process has a few turns at one moment, one for each thing that is due.  One that has so many has
+/// something due that it never does.
+const TURNS_AT_ONCE: u32 = 10_000;
 
 impl World<'_> {
-    /// Starts the process of a machine that has none.
+    /// Starts the process of a machine that has none; of one that sleeps, when it wakes up.
     pub(super) fn start(&mut self, host: HostId) {
         let plan = &self.scenario.hosts[host];
         let machine = &mut self.machines[host];
         if machine.process.is_some() {
+            return;
+        }
+        machine.starts_on_resume = machine.suspended.is_some();
+        if machine.starts_on_resume {
             return;
         }
         machine.disk.runs += 1;
@@ -50,12 +57,11 @@ impl World<'_> {
     pub(super) fn end(&mut self, host: HostId) {
         let machine = &mut self.machines[host];
         machine.process = None;
+        machine.starts_on_resume = false;
         machine.frozen_until = None;
         machine.scheduled = Mono::NEVER;
         machine.socket.clear();
-        for terms in machine.terms.clone() {
-            self.oracle.resolved(self.now, host, terms.license);
-        }
+        self.oracle.ended(self.now, host);
         self.tell_truth(host);
     }
 
@@ -96,17 +102,37 @@ impl World<'_> {
             return;
         }
         machine.scheduled = Mono::NEVER;
-        if let Some((late, until)) = machine.starved
-            && machine.frozen_until.is_none()
-            && now < until
-        {
+        if self.comes_late(host) {
+            return;
+        }
+        if self.machines[host].is_live() && !self.spins(host) {
+            self.turn(host);
+        }
+    }
+
+    /// Whether a process is starved: it does not turn now, whatever wakes it, but some time later.
+    pub(super) fn comes_late(&mut self, host: HostId) -> bool {
+        let machine = &self.machines[host];
+        let starved = machine.starved.filter(|(_, until)| machine.is_live() && self.now < *until);
+        if let Some((late, _)) = starved {
             self.freeze(host, late);
-            return;
         }
-        if !self.machines[host].is_live() {
-            return;
+        starved.is_some()
+    }
+
+    /// Whether a process wakes up again and again and time does not get on: that ends the run.
+    fn spins(&mut self, host: HostId) -> bool {
+        let turns = &mut self.machines[host].turns;
+        *turns = if turns.0 == self.now { (turns.0, turns.1 + 1) } else { (self.now, 1) };
+        self.stuck |= turns.1 > TURNS_AT_ONCE;
+        if self.stuck {
+            let name = &self.scenario.hosts[host].name;
+            self.oracle.find(
+                self.now,
+                &format!("{name} woke up {TURNS_AT_ONCE} times at one moment, and would for ever"),
+            );
         }
-        self.turn(host);
+        self.stuck
     }
 
     /// A turn of the loop: was it well, then what is due by now.
@@ -123,8 +149,13 @@ impl World<'_> {
 
     /// Takes what a process has to say and to send, and asks when it wants to turn next.
     pub(super) fn after(&mut self, host: HostId) {
+        let mut spoke = false;
         while let Some(said) = self.machines[host].process.as_mut().and_then(|p| p.said()) {
             self.observe(host, &said);
+            spoke = true;
+        }
+        if spoke {
+            self.compare(host);
         }
         while let Some(transmit) = self.machines[host].process.as_mut().and_then(|p| p.transmit()) {
             self.send(host, &transmit);
@@ -142,20 +173,26 @@ impl World<'_> {
     pub(super) fn observe(&mut self, host: HostId, said: &Said) {
         let at = self.now;
         let word = match said {
-            Said::Duplicate { license, stage, class } => {
-                self.oracle.duplicate(at, (host, *license), *stage, class.as_str(), &self.truth);
+            Said::Duplicate(accused) => {
+                let own = self.machines[host].clocks.read(at).boot;
+                self.oracle.duplicate(at, own, host, accused, &self.truth);
                 1
             }
             Said::Resolved { license } => {
                 self.oracle.resolved(at, host, *license);
                 2
             }
-            Said::State { license, state } => {
-                self.oracle.state(at, host, *license, *state);
-                3 + *state as u64
-            }
+            Said::State(state) => 3 + *state as u64,
         };
         self.note(word ^ at.0 ^ (host as u64) << 48);
+    }
+
+    /// What a process told its plugins is what it shows.
+    fn compare(&mut self, host: HostId) {
+        let Some(process) = &self.machines[host].process else { return };
+        for license in &self.scenario.hosts[host].licenses {
+            self.oracle.shows(self.now, host, *license, process.state(*license));
+        }
     }
 
     pub(super) fn note(&mut self, word: u64) {
