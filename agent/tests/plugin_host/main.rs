@@ -7,6 +7,7 @@ mod reload;
 #[path = "../plugins/rig.rs"]
 mod rig;
 mod running;
+mod suite;
 
 use std::time::Duration;
 

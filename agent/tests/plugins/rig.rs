@@ -1,11 +1,14 @@
 //! What the plugin tests and the bench share: C plugins built on the spot, records, and a bounded wait.
 #![allow(dead_code, reason = "the tests and the bench each use a part of it")]
 
+#[path = "builder.rs"]
+pub mod builder;
+#[path = "suite.rs"]
+pub mod suite;
+
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -18,6 +21,7 @@ use serialnumberd_core::{
     BootId, ClaimId, Class, Coverage, Event, EvidenceId, HolderView, Installation, Instance, Mono, PeerRole,
     Product, Stage,
 };
+use suite::Bad;
 
 /// A real clock: the host times the calls of real threads.
 #[expect(clippy::disallowed_methods, reason = "the host's clock is an argument; here it must be a real one")]
@@ -49,24 +53,16 @@ impl Rig {
         (self.clock)()
     }
 
-    /// Builds `tests/plugins/SOURCE.c` with these `-D`s into NAME.
+    /// Builds `tests/plugins/SOURCE` with these `-D`s into NAME; see [`builder::build`].
     pub fn build(&self, source: &str, name: &str, defines: &[&str]) -> PathBuf {
-        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
         let library = self.dir.path().join(name);
-        let output = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-pthread", "-Wall", "-Wextra", "-Werror"])
-            .args(defines.iter().map(|define| format!("-D{define}")))
-            .arg("-I")
-            .arg(package.join("../include"))
-            .arg("-o")
-            .arg(&library)
-            .arg(package.join("tests/plugins").join(format!("{source}.c")))
-            .output()
-            .expect("cc runs (Debian packages gcc and libc6-dev)");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        // Whatever the umask of whoever runs the tests.
-        fs::set_permissions(&library, fs::Permissions::from_mode(0o755)).expect("mode set");
+        builder::build(source, defines, &library);
         library
+    }
+
+    /// Builds one of the suite of bad plugins.
+    pub fn build_bad(&self, bad: &Bad) -> PathBuf {
+        self.build(bad.source, &format!("{}.so", bad.name), bad.defines)
     }
 
     pub fn spec(&self, path: PathBuf) -> PluginSpec {
