@@ -149,9 +149,13 @@ impl Settings {
         Ok(())
     }
 
-    /// Reads everything that was set as if it stood in one file.
-    pub(super) fn plan(&self) -> Result<Plan, Failure> {
-        let mut document = Table::from_iter([("agent".to_owned(), Value::Table(self.agent.clone()))]);
+    /// Reads everything that was set as if it stood in one file; `port` is that of adopted sockets.
+    pub(super) fn plan(&self, port: Option<u16>) -> Result<Plan, Failure> {
+        let mut agent = self.agent.clone();
+        if let Some(port) = port {
+            agent.insert("port".to_owned(), i64::from(port).into());
+        }
+        let mut document = Table::from_iter([("agent".to_owned(), Value::Table(agent))]);
         let licenses = self.licenses.iter().map(|(product, table)| {
             let mut table = table.clone();
             table.insert("product".to_owned(), product.as_str().into());

@@ -39,8 +39,8 @@ use crate::socket::{self, Batch, Link, Monitor, Sockets};
 use crate::verdict::ClaimVerdict;
 use crate::{clock, status};
 
-pub(crate) use program::Audience;
 pub use program::Program;
+pub(crate) use program::{Audience, Standing};
 
 impl AsFd for Agent {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -49,9 +49,14 @@ impl Agent {
     ///
     /// # Errors
     /// As [`Agent::start`].
-    pub fn embed(setup: Setup, program: Program) -> Result<Agent, String> {
-        let agent = &setup.config.agent;
-        let sockets = Sockets::bind(agent.port, agent.address).map_err(|e| e.to_string())?;
+    pub fn embed(mut setup: Setup, program: Program) -> Result<Agent, String> {
+        let agent = &mut setup.config.agent;
+        let sockets = if program.sockets.is_empty() {
+            Sockets::bind(agent.port, agent.address).map_err(|e| e.to_string())?
+        } else {
+            Sockets::adopt(program.sockets)?
+        };
+        (agent.port, agent.address) = (sockets.port(), sockets.address());
         let now = clock::now();
         let state = StateDir::open(&agent.state_dir)?;
         let identity = Identity { seed: state.seed()?, runs: state.runs() };
