@@ -22,6 +22,8 @@ const MEMORY: &str = "memory.json";
 const LOCK: &str = "lock";
 /// A memory file holds a line a claim; more than this was not written here.
 const MEMORY_BYTES: u64 = 1 << 20;
+/// Claims remembered, 80 bytes each: programs may claim what they like, and a file that is too large reads as damaged.
+const CLAIMS: usize = 4096;
 
 /// What an installation remembers between runs.  Nothing of it is secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +33,17 @@ struct Memory {
     runs: u64,
     /// Since when it holds a claim, Unix ms, by claim id in hex.
     since_ms: BTreeMap<String, u64>,
+}
+
+impl Memory {
+    /// Beyond [`CLAIMS`] the newest goes: a date is worth the more the older it is, and nobody can fill this with old ones.
+    fn forget_newest(&mut self) {
+        while self.since_ms.len() > CLAIMS {
+            let newest =
+                self.since_ms.iter().max_by_key(|(_, since_ms)| **since_ms).map(|(claim, _)| claim.clone());
+            newest.map(|claim| self.since_ms.remove(&claim));
+        }
+    }
 }
 
 /// The locked state directory of this installation.
@@ -130,6 +143,7 @@ impl StateDir {
             return;
         }
         self.memory.since_ms.insert(claim.to_string(), since_ms);
+        self.memory.forget_newest();
         match self.save() {
             Ok(()) => self.unsaved = false,
             Err(e) if !self.unsaved => {
@@ -224,6 +238,24 @@ mod tests {
             assert!(!state.lacks([claim].iter()));
         }
         assert_eq!(StateDir::open(dir.path()).unwrap().since_ms(&claim), 1_800_000_000_000);
+    }
+
+    #[test]
+    fn claims_without_end_are_not_remembered_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut state = StateDir::open(dir.path()).unwrap();
+        let claim = |n: usize| ClaimId(u128::try_from(n).unwrap().to_be_bytes());
+        for n in 0..CLAIMS {
+            state.memory.since_ms.insert(claim(n).to_string(), u64::MAX - CLAIMS as u64 + n as u64);
+        }
+        state.remember_since(&claim(CLAIMS), 1_800_000_000_000);
+        assert_eq!(state.memory.since_ms.len(), CLAIMS);
+        assert_eq!(state.since_ms(&claim(CLAIMS)), 1_800_000_000_000);
+        assert_eq!(
+            (state.since_ms(&claim(CLAIMS - 1)), state.since_ms(&claim(0))),
+            (0, u64::MAX - CLAIMS as u64)
+        );
+        assert!(fs::metadata(dir.path().join(MEMORY)).unwrap().len() < MEMORY_BYTES / 2);
     }
 
     #[test]

@@ -60,3 +60,9 @@ impl Mode {
         })
     }
 }
+
+/// What people call this program, where an agent tells who claims: the name of its file.
+fn program_name() -> String {
+    let file = std::env::current_exe().unwrap_or_default();
+    file.file_name().map_or_else(|| "a program".to_owned(), |name| name.to_string_lossy().into_owned())
+}

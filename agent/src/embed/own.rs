@@ -4,22 +4,23 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use serialnumberd_core::{Fate, Product, State};
+use serialnumberd_core::{ClaimKeys, Fate, Product, State};
 
 use super::Mode;
 use super::board::{Board, Counts, Entry, Standing};
 use super::failure::Failure;
 use super::handle::Wish;
 use super::settings::Plan;
-use crate::config::LicenseConfig;
-use crate::event_loop::{self, Agent, Dispatched, Program, Setup};
+use crate::event_loop::{self, Agent, ClaimRequest, Dispatched, Owner, Program, Setup, Terms};
 use crate::plugin::Answer;
 
 /// An agent of this process.
 pub(super) struct Own {
     agent: Agent,
-    /// Group and role of what is yet to be claimed.
-    terms: BTreeMap<Product, LicenseConfig>,
+    /// Group and role of what the program may claim.
+    terms: BTreeMap<Product, Terms>,
+    /// Its name, for people.
+    program: String,
     /// What the board shows.
     shown: BTreeMap<Product, Standing>,
     counts: Counts,
@@ -30,8 +31,9 @@ impl Own {
         program.plugins = plan.plugins;
         let setup = Setup { config: plan.config, control: plan.control_set, records: false };
         let agent = Agent::embed(setup, program).map_err(Failure::fail)?;
-        let terms = plan.terms.into_iter().map(|license| (license.product, license)).collect();
-        let mut own = Own { agent, terms, shown: BTreeMap::new(), counts: Counts::default() };
+        let program = super::program_name();
+        let mut own =
+            Own { agent, terms: plan.terms, program, shown: BTreeMap::new(), counts: Counts::default() };
         own.show(board);
         Ok(own)
     }
@@ -58,17 +60,32 @@ impl Own {
     fn fulfil(&mut self, product: Product, wish: Wish, board: &Board) {
         match wish {
             Wish::Claim { keys, seats } => {
-                let (claim, terms) = (keys.id(), self.terms.get(&product));
-                if let Err(sentence) = self.agent.hold_for_program(product, keys, seats, terms) {
+                let claim = keys.id();
+                if let Err(sentence) = self.claim(product, keys, seats) {
                     log::warn!("{sentence}");
                     board.write([(product, Entry::Refused(claim, sentence))]);
                 }
             }
             Wish::Release => {
-                self.agent.let_go_for_program(product);
+                // One that was refused is not held.
+                if let Err(sentence) = self.agent.let_go(Owner::Program, product) {
+                    log::debug!("{sentence}");
+                }
                 board.forget_refusal(product);
             }
         }
+    }
+
+    fn claim(&mut self, product: Product, keys: ClaimKeys, seats: u16) -> Result<(), String> {
+        let claim = keys.id();
+        if self.shown.get(&product).is_some_and(|shown| shown.claim != claim) {
+            // Another serial takes the place of the one before; where that is the configuration's, `hold` says so.
+            let _ = self.agent.let_go(Owner::Program, product);
+        }
+        let terms = self.terms.get(&product).cloned().unwrap_or_default();
+        let request =
+            ClaimRequest { product, keys, terms: Terms { seats, ..terms }, program: self.program.clone() };
+        self.agent.hold(Owner::Program, request).map(drop)
     }
 
     /// Writes to the board what changed since it was last written to.

@@ -9,6 +9,7 @@ use toml::{Table, Value};
 use super::Mode;
 use super::failure::Failure;
 use crate::config::{Config, LicenseConfig};
+use crate::event_loop::Terms;
 use crate::paths::{Environment, Profile};
 use crate::plugin::{PluginSpec, StaticPlugin};
 
@@ -36,7 +37,7 @@ pub(super) struct Plan {
     /// Plugins of the program itself.
     pub(super) plugins: Vec<PluginSpec>,
     /// Group and role of licenses that the program may claim.
-    pub(super) terms: Vec<LicenseConfig>,
+    pub(super) terms: BTreeMap<Product, Terms>,
     /// A control socket is served, or connected to, where it was said.
     pub(super) control_set: bool,
 }
@@ -169,7 +170,8 @@ impl Settings {
         document.insert("plugin".to_owned(), Value::Array(plugins.collect()));
         let mut config = read(&document, self.profile, &Environment::of_this_process())?;
         let whole = |license: &LicenseConfig| self.licenses.get(&license.product).is_some_and(is_whole);
-        let (licenses, terms) = config.licenses.into_iter().partition(whole);
+        let (licenses, terms): (Vec<_>, Vec<_>) = config.licenses.into_iter().partition(whole);
+        let terms = terms.into_iter().map(|license| (license.product, Terms::of_license(&license))).collect();
         config.licenses = licenses;
         // That there is no license yet is what a program that claims one is like.
         config.warnings.clear();

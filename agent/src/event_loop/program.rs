@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use serialnumberd_core::{ClaimId, ClaimKeys, License, Product, State};
+use serialnumberd_core::{ClaimId, Product, State};
 use serialnumberd_plugin::abi::slnd_ev_bit;
 
 use super::Agent;
-use crate::clock;
-use crate::config::LicenseConfig;
 use crate::control::server::Server;
 use crate::counters::Counters;
 use crate::plugin::{self, Answer, Outbox, PluginSpec};
@@ -108,54 +106,6 @@ impl Agent {
     /// Tells the program what it lost, if there is room for that.
     pub(crate) fn settle_losses(&mut self) {
         self.program.iter_mut().for_each(Audience::settle);
-    }
-
-    /// Holds a license for the program.
-    pub(crate) fn hold_for_program(
-        &mut self,
-        product: Product,
-        keys: ClaimKeys,
-        seats: u16,
-        terms: Option<&LicenseConfig>,
-    ) -> Result<(), String> {
-        self.now = clock::now();
-        let id = keys.id();
-        let since_ms = self.state.since_ms(&id);
-        let held =
-            super::Held { product, keys: keys.clone(), verdict: crate::verdict::ClaimVerdict::default() };
-        let license = License {
-            product,
-            keys,
-            seats,
-            group: terms.map(|t| t.group.clone()).unwrap_or_default(),
-            standby: terms.is_some_and(|t| t.standby),
-            standbys: terms.map_or(0, |t| t.standbys),
-            since_ms,
-        };
-        self.engine
-            .claim(self.now, &mut super::os_entropy, license)
-            .map_err(|e| format!("license {product}: {e}"))?;
-        self.held.insert(id, held);
-        self.remember_since();
-        self.tell_claims();
-        Ok(())
-    }
-
-    /// Gives a license of the program back.
-    pub(crate) fn let_go_for_program(&mut self, product: Product) {
-        self.now = clock::now();
-        let held: Vec<ClaimId> =
-            self.held.iter().filter(|(_, h)| h.product == product).map(|(claim, _)| *claim).collect();
-        for claim in held {
-            self.engine.release(self.now, &mut super::os_entropy, &claim);
-            self.held.remove(&claim);
-            self.plugins.set_holders(product, None);
-        }
-        self.tell_claims();
-    }
-
-    fn tell_claims(&mut self) {
-        self.plugins.set_claims(self.held.iter().map(|(claim, held)| (*claim, held.product)).collect());
     }
 
     /// Ends in a forked child, where the agent is the parent's: closes this process's copies of the descriptors, and

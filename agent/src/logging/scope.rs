@@ -137,7 +137,8 @@ mod tests {
     #[test]
     fn a_panic_leaves_the_scope() {
         let scope = Scope::new(Some(Arc::new(Kept::default())));
-        let panicked = std::panic::catch_unwind(|| scope.within(|| panic!("on purpose")));
+        let work = std::panic::AssertUnwindSafe(|| scope.within(|| panic!("on purpose")));
+        let panicked = std::panic::catch_unwind(work);
         assert!(panicked.is_err() && Scope::present().0.is_none());
     }
 }
