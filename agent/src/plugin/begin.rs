@@ -13,13 +13,14 @@ use super::calls::{CallError, Calls};
 use super::context::Context;
 use super::descriptor::{self, Descriptor};
 use super::error::{PluginError, Rule};
+use super::handshake::Doorbell;
 use super::host_table::{self, HostInfo};
 use super::limits::{BATCH_DEFAULT, BATCH_MAX, QUEUE_DEFAULT, QUEUE_MAX, QUEUE_MIN};
 use super::manifest::Manifest;
 use super::options::{self, OptionSpec, Settings};
 use super::outbox::Outbox;
 use super::permission::Permissions;
-use super::shared::{Call, Clocks, Configure, Doorbell, Message, Shared};
+use super::shared::{Call, Clocks, Configure, Message, Shared};
 use super::state_dir;
 use super::worker::Worker;
 
