@@ -16,11 +16,12 @@ use serialnumberd_plugin::abi::{
     slnd_status,
 };
 
+use super::handshake::Doorbell;
 use super::limits::WAKES;
 use super::log_line::{self, Rate};
 use super::mailbox::Mailbox;
 use super::permission::Permissions;
-use super::shared::{Claims, Clocks, Doorbell, HolderTable, Message, Shared};
+use super::shared::{Claims, Clocks, HolderTable, Message, Shared};
 use super::text_room::Interfaces;
 use super::timers::{Due, Timers};
 use crate::logging::Scope;

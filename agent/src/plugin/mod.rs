@@ -14,7 +14,7 @@
 //! | `spec`, `host`, `instance`, `outbox`, `reload`, `trial` | the loop's side: never waits, takes no lock |
 //! | `begin`, `worker`, `batch`, `view`, `numbers`, `calls`, `timers` | the plugin's thread: every call into it is made there |
 //! | `host_table`, `context`, `metrics`, `log_line` | what a plugin may call, from any thread of its own |
-//! | `shared`, `mailbox`, `watchdog`, `limits` | what both sides see, and every bound |
+//! | `shared`, `handshake`, `mailbox`, `sync`, `watchdog`, `limits` | what both sides see, and every bound |
 //!
 //! Must not know the protocol engine, the sockets or the configuration file.
 
@@ -28,6 +28,7 @@ mod elf;
 mod error;
 mod file;
 mod foreign;
+mod handshake;
 mod host;
 mod host_table;
 mod instance;
@@ -45,6 +46,7 @@ mod shared;
 mod spec;
 mod state_dir;
 mod statically;
+mod sync;
 mod text_room;
 mod timers;
 mod trial;
@@ -56,6 +58,7 @@ pub use batch::Batch;
 pub use describe::{Description, check, describe};
 pub use error::{PluginError, Rule};
 pub use file::find;
+pub use handshake::Wake;
 pub use host::PluginHost;
 pub use host_table::HostInfo;
 pub use instance::PluginStatus;
@@ -66,7 +69,7 @@ pub use options::{OptionKind, OptionSpec};
 pub use outbox::{Answer, Item, Lost};
 pub(crate) use outbox::{Outbox, kind};
 pub use permission::Permissions;
-pub use shared::{Claims, Clock, Clocks, Wake};
+pub use shared::{Claims, Clock, Clocks};
 pub use spec::{Action, Decider, Isolation, PluginSpec, Source, VerdictUse};
 pub use statically::StaticPlugin;
 pub use watchdog::Health;

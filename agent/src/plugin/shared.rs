@@ -1,12 +1,12 @@
 //! What the loop and a plugin's threads both see: atomics and mailboxes only, so that neither waits for the other.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::thread::Thread;
 
 use serialnumberd_core::{ClaimId, HolderView, Product};
 
+use super::handshake::{End, Ending};
 use super::limits::CALL_SLOW;
 use super::mailbox::Mailbox;
 use super::metrics::Metrics;
@@ -15,8 +15,6 @@ use super::text_room::Interfaces;
 use super::watchdog::{self, Health};
 use crate::record::Decision;
 
-/// Makes the loop's poll return; called from any thread, must not block.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
 /// Reads a clock, in nanoseconds; called from any thread.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
@@ -70,42 +68,6 @@ pub(super) struct Configure {
     pub(super) is_withdrawn: bool,
 }
 
-/// Wakes the loop, once per batch of messages.
-pub(super) struct Doorbell {
-    rung: AtomicBool,
-    wake: Wake,
-}
-
-impl Doorbell {
-    pub(super) fn new(wake: Wake) -> Doorbell {
-        Doorbell { rung: AtomicBool::new(false), wake }
-    }
-
-    /// After a message was queued.
-    pub(super) fn ring(&self) {
-        // Two swaps of one variable are ordered: either this one sees the loop's and wakes it, or the
-        // loop's sees this one and, by acquire and release, the message queued before it.
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            (self.wake)();
-        }
-    }
-
-    /// The loop, before it looks for messages a last time.
-    pub(super) fn answer(&self) -> bool {
-        self.rung.swap(false, Ordering::AcqRel)
-    }
-}
-
-/// How a worker ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    Quarantined,
-    Failed,
-    Stopped,
-}
-
-const RUNNING: u8 = 0;
-
 /// The slots by name, so that a message can say which call hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
@@ -143,10 +105,7 @@ impl Call {
 pub(super) struct Shared {
     /// Functions of the host answer "closed" from now on.
     closed: AtomicBool,
-    /// When stop must be over; 0: not asked to stop.
-    stop_by_ns: AtomicU64,
-    stopper: OnceLock<Thread>,
-    end: AtomicU8,
+    ending: Ending,
     /// Start of the present call; 0: in none.
     call_since_ns: AtomicU64,
     call: AtomicU8,
@@ -172,9 +131,7 @@ impl Shared {
     pub(super) fn new(claims: Arc<Claims>) -> Shared {
         Shared {
             closed: AtomicBool::new(false),
-            stop_by_ns: AtomicU64::new(0),
-            stopper: OnceLock::new(),
-            end: AtomicU8::new(RUNNING),
+            ending: Ending::new(),
             call_since_ns: AtomicU64::new(0),
             call: AtomicU8::new(0),
             latest_ns: AtomicU64::new(0),
@@ -204,35 +161,21 @@ impl Shared {
 
     /// Loop: asks the worker to stop; it unparks the caller when it is done.
     pub(super) fn ask_to_stop(&self, by_ns: u64) {
-        let _first_one_waits = self.stopper.set(std::thread::current());
-        self.stop_by_ns.store(by_ns.max(1), Ordering::Release);
+        self.ending.ask(by_ns);
     }
 
     pub(super) fn stop_by_ns(&self) -> Option<u64> {
-        Some(self.stop_by_ns.load(Ordering::Acquire)).filter(|&by| by != 0)
+        self.ending.asked_by_ns()
     }
 
     /// Worker: it will not touch the plugin again.
     pub(super) fn end(&self, end: End) {
         self.close();
-        let number = match end {
-            End::Quarantined => 1,
-            End::Failed => 2,
-            End::Stopped => 3,
-        };
-        self.end.store(number, Ordering::Release);
-        if let Some(stopper) = self.stopper.get() {
-            stopper.unpark();
-        }
+        self.ending.end(end);
     }
 
     pub(super) fn ended(&self) -> Option<End> {
-        match self.end.load(Ordering::Acquire) {
-            RUNNING => None,
-            1 => Some(End::Quarantined),
-            2 => Some(End::Failed),
-            _ => Some(End::Stopped),
-        }
+        self.ending.ended()
     }
 
     pub(super) fn call_begins(&self, call: Call, now_ns: u64) {

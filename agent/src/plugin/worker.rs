@@ -16,10 +16,11 @@ use super::batch::Batch;
 use super::begin::{Job, begin};
 use super::calls::{CallError, Calls};
 use super::context::Context;
+use super::handshake::End;
 use super::limits::{LINGER, STATUS_EVERY, STATUS_MAX};
 use super::options::{self, Settings};
 use super::outbox::Item;
-use super::shared::{Configure, End, Message};
+use super::shared::{Configure, Message};
 use super::timers::Due;
 use super::watchdog::Panics;
 
