@@ -72,7 +72,7 @@ fn clean(line: &str) -> String {
 }
 
 /// Priorities of syslog(3).
-fn priority(level: Level) -> &'static str {
+pub(crate) fn priority(level: Level) -> &'static str {
     match level {
         Level::Error => "<3>",
         Level::Warn => "<4>",

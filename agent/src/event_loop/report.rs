@@ -178,7 +178,10 @@ impl Agent {
                 id: p.id,
                 path: p.path.display().to_string(),
                 version: p.version,
-                isolation: "thread".to_owned(),
+                isolation: p.isolation.as_str().to_owned(),
+                pid: p.pid,
+                crashes: p.crashes,
+                sandbox: p.sandbox,
                 verdict: p.verdict.as_str().to_owned(),
                 health: p.health.as_str().to_owned(),
                 why: p

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 
 use rtrb::{Producer, PushError};
-use serialnumberd_core::{ClaimId, Product};
+use serialnumberd_core::{ClaimId, HolderView, Product};
 use serialnumberd_plugin::abi::{
     SLND_E_CLOSED, SLND_E_DENIED, SLND_E_INVALID, SLND_E_NOMEM, SLND_OK, SLND_TIMER_BEAT, slnd_perms,
     slnd_status,
@@ -49,9 +49,34 @@ pub(super) struct Context {
     log_rate: Mutex<Rate>,
     /// A thread that the plugin made writes to the agent's log, too.
     scope: Scope,
-    holders: Mutex<Option<Arc<HolderTable>>>,
+    holders: HolderSource,
     claims: Mutex<Option<Arc<Claims>>>,
     interfaces: Mutex<Option<Arc<Interfaces>>>,
+}
+
+/// Whose context it is.
+pub(super) struct Seat {
+    pub(super) id: String,
+    pub(super) granted: Permissions,
+    pub(super) shared: Arc<Shared>,
+    pub(super) clocks: Clocks,
+}
+
+/// Asks whoever has the table for the holders of a product's claim; `None` if it is not held.
+pub(super) type AskHolders = Box<dyn Fn(Product) -> Option<Arc<[HolderView]>> + Send + Sync>;
+
+/// Where holders are looked up.
+pub(super) enum HolderSource {
+    /// In the table that the loop publishes.
+    Published(Mutex<Option<Arc<HolderTable>>>),
+    /// In another process.
+    Asked(AskHolders),
+}
+
+impl HolderSource {
+    pub(super) fn published() -> HolderSource {
+        HolderSource::Published(Mutex::default())
+    }
 }
 
 /// What the loop published last.
@@ -66,13 +91,12 @@ fn newest<T>(seen: &Mutex<Option<Arc<T>>>, mailbox: &Mailbox<Arc<T>>) -> Option<
 impl Context {
     /// To be made on the instance's own thread.
     pub(super) fn new(
-        id: String,
-        granted: Permissions,
-        shared: Arc<Shared>,
-        clocks: Clocks,
+        seat: Seat,
         doorbell: Arc<Doorbell>,
         messages: Producer<Message>,
+        holders: HolderSource,
     ) -> &'static Context {
+        let Seat { id, granted, shared, clocks } = seat;
         let log_rate = Mutex::new(Rate::new((clocks.boot)()));
         let context: &'static Context = Box::leak(Box::new(Context {
             id,
@@ -86,7 +110,7 @@ impl Context {
             wakes: Mutex::default(),
             log_rate,
             scope: Scope::present(),
-            holders: Mutex::default(),
+            holders,
             claims: Mutex::default(),
             interfaces: Mutex::default(),
         }));
@@ -173,8 +197,12 @@ impl Context {
         self.doorbell.ring();
     }
 
-    pub(super) fn holders(&self) -> Option<Arc<HolderTable>> {
-        newest(&self.holders, &self.shared.holders)
+    /// The holders of a product's claim; `None` if it is not held.
+    pub(super) fn holders(&self, product: Product) -> Option<Arc<[HolderView]>> {
+        match &self.holders {
+            HolderSource::Published(seen) => newest(seen, &self.shared.holders)?.get(&product).cloned(),
+            HolderSource::Asked(ask) => ask(product),
+        }
     }
 
     /// Names of interfaces that were told; `None`: the kernel is to be asked.

@@ -23,6 +23,7 @@ use super::instance::{Instance, Parts, PluginStatus};
 use super::limits::{COMMANDS, MESSAGES, START_TIMEOUT};
 use super::manifest;
 use super::permission::Permissions;
+use super::process::{self, Process};
 use super::reload::Reload;
 use super::shared::{Claims, Clocks, HolderTable, Message, Shared};
 use super::spec::{Action, Decider, Isolation, PluginSpec, Source, VerdictUse};
@@ -119,7 +120,6 @@ impl PluginHost {
         let (messages_end, messages) = RingBuffer::new(MESSAGES);
         let (ready_end, ready) = sync_channel(1);
         let job = Job {
-            code,
             grant,
             options: spec.options,
             texts: spec.texts,
@@ -132,17 +132,28 @@ impl PluginHost {
             commands: commands_end,
             ready: ready_end,
         };
+        let process = (spec.isolation == Isolation::Process).then_some(spec.process.clone());
         let scope = Scope::present();
         // The kernel shows 15 bytes of a thread's name.
         let thread = thread::Builder::new()
             .name(format!("slnd-{id}").chars().take(15).collect())
-            .spawn(move || scope.within(|| worker::run(job)))
+            .spawn(move || scope.within(|| run(code, process, job)))
             .map_err(|error| {
                 PluginError::new(&id, Rule::LifeCycle, format!("no thread can be made for it: {error}"))
             })?;
         let worker = thread.thread().clone();
-        let parts =
-            Parts { id, path, grant: spec.grant, verdict: spec.verdict, shared, commands, messages, worker };
+        let parts = Parts {
+            id,
+            path,
+            isolation: spec.isolation,
+            process: spec.process,
+            grant: spec.grant,
+            verdict: spec.verdict,
+            shared,
+            commands,
+            messages,
+            worker,
+        };
         Ok(Starting { parts, ready })
     }
 
@@ -167,6 +178,7 @@ impl PluginHost {
             Ok(Err(error)) => Err(error),
             Err(RecvTimeoutError::Timeout) => {
                 parts.shared.close();
+                parts.worker.unpark();
                 let call = parts.shared.present_call().map_or("start", |(_, call)| call);
                 let what = format!("its {call} did not return within {} s", START_TIMEOUT.as_secs());
                 Err(PluginError::new(&parts.id, Rule::LifeCycle, what))
@@ -225,6 +237,7 @@ impl PluginHost {
             }
             Message::NoAnswer { claim, seq } => Action::NoAnswer { plugin, claim, seq },
             Message::Announce { product, probe } => Action::Announce { plugin, product, probe },
+            Message::AskAnew => Action::AskAnew { plugin },
             Message::Configuring { is_withdrawn } => {
                 return self.reload.trials.configuring(plugin, is_withdrawn);
             }
@@ -276,6 +289,8 @@ impl PluginHost {
         self.claims = Arc::new(claims);
         for instance in &self.instances {
             instance.shared.claims.put(Arc::clone(&self.claims));
+            // A process of its own must be told; a thread looks when it has to know.
+            instance.unpark();
         }
     }
 
@@ -364,6 +379,14 @@ impl Drop for PluginHost {
     }
 }
 
+/// The whole life of a plugin's thread in the agent.
+fn run(code: Code, process: Option<Process>, job: Job) {
+    match (code, process) {
+        (Code::File(file, manifest), Some(process)) => process::run(file, manifest, process, job),
+        (code, _) => worker::run(code, job),
+    }
+}
+
 fn may_read_holders(instance: &Instance) -> bool {
     instance.granted.covers(Permissions(SLND_PERM_HOLDERS))
 }
@@ -371,12 +394,6 @@ fn may_read_holders(instance: &Instance) -> bool {
 /// All that is checked without running the plugin's code.
 pub(super) fn examine(spec: &PluginSpec) -> Result<(Code, Permissions), PluginError> {
     let refuse = |rule, what: &str| Err(PluginError::file(&spec.source.path(), rule, what));
-    if spec.isolation == Isolation::Process {
-        return refuse(
-            Rule::Isolation,
-            "isolation = \"process\" is not in this release yet: write isolation = \"thread\"",
-        );
-    }
     let grant = match Permissions::from_names(spec.grant.iter().map(String::as_str)) {
         Ok(grant) => grant,
         Err(what) => return refuse(Rule::Permission, &what),
@@ -386,6 +403,12 @@ pub(super) fn examine(spec: &PluginSpec) -> Result<(Code, Permissions), PluginEr
             let file = file::open(path)?;
             let manifest = manifest::read(path, &file)?;
             Code::File(file, manifest)
+        }
+        Source::Static(_) if spec.isolation == Isolation::Process => {
+            return refuse(
+                Rule::Isolation,
+                "a plugin of the program itself is in no other process: write isolation = \"thread\"",
+            );
         }
         Source::Static(plugin) => Code::Static(plugin.clone()),
     };

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::error::PluginError;
@@ -13,7 +14,7 @@ use super::limits::OPTION_VALUE_MAX;
 use crate::nearest::hint;
 
 /// What an option's value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OptionKind {
     /// Any text.
     String,
@@ -45,7 +46,7 @@ impl OptionKind {
 }
 
 /// One row of a plugin's options table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OptionSpec {
     /// Its key in `[plugin.options]`.
     pub name: String,

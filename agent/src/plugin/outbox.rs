@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use rtrb::{Producer, PushError, RingBuffer};
+use serde::{Deserialize, Serialize};
 use serialnumberd_core::{ClaimId, Event};
 use serialnumberd_plugin::abi::{
     SLND_EV_ANNOUNCEMENT, SLND_EV_DUPLICATE, SLND_EV_QUERY, SLND_EV_RESOLVED, SLND_EV_STATE, SLND_EV_TICK,
@@ -30,7 +31,7 @@ pub(crate) fn kind(body: &Body) -> slnd_kind {
 }
 
 /// What a full queue dropped since its reader was last told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {
     /// Number of the first record lost.
     pub first_seq: u64,
@@ -47,13 +48,27 @@ pub struct Lost {
 }
 
 impl Lost {
-    fn add(&mut self, record: &Record) {
+    pub(super) fn add(&mut self, record: &Record) {
         if self.count == 0 {
             self.first_seq = record.seq;
         }
         (self.last_seq, self.mono_ns, self.real_ns) = (record.seq, record.mono_ns, record.real_ns);
         self.count += 1;
         self.by_kind[place(kind(&record.body))] += 1;
+    }
+
+    /// Adds losses that were about to be told, and were lost themselves.
+    pub(super) fn merge(&mut self, other: &Lost) {
+        if self.count == 0 {
+            *self = *other;
+            return;
+        }
+        if other.last_seq > self.last_seq {
+            (self.last_seq, self.mono_ns, self.real_ns) = (other.last_seq, other.mono_ns, other.real_ns);
+        }
+        self.first_seq = self.first_seq.min(other.first_seq);
+        self.count += other.count;
+        self.by_kind.iter_mut().zip(other.by_kind).for_each(|(sum, more)| *sum += more);
     }
 }
 
@@ -77,11 +92,17 @@ pub enum Item {
 }
 
 impl Item {
+    /// The record that asks for the reader's verdict, and on which claim, if one is awaited.
+    #[must_use]
+    pub fn question(&self) -> Option<(u64, ClaimId)> {
+        let Item::Event { record, decide: true } = self else { return None };
+        Some((record.seq, view::claim_of(&record.body)?))
+    }
+
     /// The reader's verdict, if one is awaited.
     #[must_use]
     pub fn answer(&self, decision: Decision) -> Option<Answer> {
-        let Item::Event { record, decide: true } = self else { return None };
-        Some(Answer { claim: view::claim_of(&record.body)?, seq: record.seq, decision })
+        self.question().map(|(seq, claim)| Answer { claim, seq, decision })
     }
 }
 

@@ -166,6 +166,11 @@ fn change(instance: &Instance, specs: &[PluginSpec], now_ns: u64) -> Result<Chan
         let what = "a reload cannot change its grant: restart the agent for that";
         return Err(PluginError::new(&instance.id, Rule::Permission, what));
     }
+    if (spec.isolation, &spec.process) != (instance.isolation, &instance.process) {
+        let what =
+            "a reload cannot change its isolation, its sandbox or plugin_helper: restart the agent for that";
+        return Err(PluginError::new(&instance.id, Rule::Isolation, what));
+    }
     if instance.shared.health(now_ns) == Health::Stalled {
         let what = "it is stalled and cannot take options now";
         return Err(PluginError::new(&instance.id, Rule::LifeCycle, what));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serialnumberd_core::{ClaimId, Product};
 
+use super::process::Process;
 use super::statically::StaticPlugin;
 use crate::record::Decision;
 
@@ -13,8 +14,19 @@ pub enum Isolation {
     /// On a thread of the agent's process.
     #[default]
     Thread,
-    /// In a process of its own: refused by this release.
+    /// In a process of its own.
     Process,
+}
+
+impl Isolation {
+    /// The configuration's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Isolation::Thread => "thread",
+            Isolation::Process => "process",
+        }
+    }
 }
 
 /// What is done with a plugin's verdicts.
@@ -68,6 +80,8 @@ pub struct PluginSpec {
     pub source: Source,
     /// How it is separated.
     pub isolation: Isolation,
+    /// Its process, if it has one of its own.
+    pub process: Process,
     /// What is done with its verdicts.
     pub verdict: VerdictUse,
     /// Names of the permissions it is granted.

@@ -13,7 +13,7 @@ use rtrb::Consumer;
 use serialnumberd_plugin::abi::SLND_E_PANIC;
 
 use super::batch::Batch;
-use super::begin::{Job, begin};
+use super::begin::{Code, Job, begin};
 use super::calls::{CallError, Calls};
 use super::context::Context;
 use super::handshake::End;
@@ -25,31 +25,30 @@ use super::timers::Due;
 use super::watchdog::Panics;
 
 /// The thread's whole life.
-pub(super) fn run(job: Job) {
+pub(super) fn run(code: Code, job: Job) {
     let (shared, doorbell) = (Arc::clone(&job.shared), Arc::clone(&job.doorbell));
     // A plugin cannot unwind into this (R8); what is caught here is a defect of the host.
-    let end = catch_unwind(AssertUnwindSafe(|| live(job))).unwrap_or(End::Failed);
+    let end = catch_unwind(AssertUnwindSafe(|| live(code, job))).unwrap_or(End::Failed);
     shared.end(end);
     // The loop is to see that nothing more comes from here.
     doorbell.ring();
 }
 
-fn live(job: Job) -> End {
+fn live(code: Code, job: Job) -> End {
     let ready = job.ready.clone();
-    match begin(job) {
+    match begin(code, job) {
         Err(error) => {
             let _the_host_gave_up = ready.send(Err(error));
             End::Stopped
         }
-        Ok((mut worker, facts)) => {
+        Ok((worker, facts)) => {
             if ready.send(Ok(facts)).is_err() {
                 // The host gave it up for starting too slowly.
-                worker.calls.stop_and_destroy();
+                worker.leave();
                 return End::Stopped;
             }
             drop(ready);
-            worker.work();
-            worker.wind_up()
+            worker.serve()
         }
     }
 }
@@ -96,6 +95,17 @@ impl Worker {
 
     fn now_ns(&self) -> u64 {
         self.context.now_ns()
+    }
+
+    /// From its start to its end.
+    pub(super) fn serve(mut self) -> End {
+        self.work();
+        self.wind_up()
+    }
+
+    /// Ends it at once, since nobody waits for it any more.
+    pub(super) fn leave(self) {
+        self.calls.stop_and_destroy();
     }
 
     fn work(&mut self) {
@@ -153,7 +163,10 @@ impl Worker {
             self.batch.learn(self.context.interfaces());
             self.batch.add(item);
         }
-        self.deliver() > 0
+        let n = self.deliver();
+        self.context.shared.taken.fetch_add(n, Ordering::Release);
+        self.context.shared.touch();
+        n > 0
     }
 
     /// Gives the batch to the plugin and its answers to the loop; how many events it had.
@@ -174,6 +187,7 @@ impl Worker {
                 Message::NoAnswer { claim, seq }
             });
         }
+        self.context.shared.touch();
         n
     }
 
@@ -232,14 +246,14 @@ impl Worker {
             Ok(text) => text.unwrap_or_default(),
             Err(error) => return drop(self.judge(Err(error))),
         };
+        let shared = &self.context.shared;
         match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text) {
-            Ok(_) => self.context.shared.detail.put(String::from_utf8_lossy(&text).into_owned()),
-            Err(_) => self
-                .context
-                .shared
-                .last_error
-                .put(format!("its status is no JSON object of at most {STATUS_MAX} bytes")),
+            Ok(_) => shared.detail.put(String::from_utf8_lossy(&text).into_owned()),
+            Err(_) => {
+                shared.last_error.put(format!("its status is no JSON object of at most {STATUS_MAX} bytes"));
+            }
         }
+        shared.touch();
     }
 
     fn wind_up(mut self) -> End {

@@ -2,6 +2,24 @@
 //!
 //! Nothing here sleeps for a time: it waits for what another thread does, with a bound.
 
+/// Makes of each function that takes a rig two tests: with plugins on threads, and with plugins in processes.
+macro_rules! in_both_modes {
+    ($($name:ident,)*) => {
+        mod on_threads {
+            $(#[test]
+            fn $name() {
+                crate::with_rig(super::$name, crate::rig::Rig::new);
+            })*
+        }
+        mod in_processes {
+            $(#[test]
+            fn $name() {
+                crate::with_rig(super::$name, crate::rig::Rig::of_processes);
+            })*
+        }
+    };
+}
+
 mod acceptance;
 mod reload;
 #[path = "../plugins/rig.rs"]
@@ -29,4 +47,25 @@ fn await_action(host: &mut PluginHost) -> Action {
         found.is_some()
     });
     found.expect("just found")
+}
+
+/// A test that runs with one rig, or makes as many as it needs.
+trait WithRig<Marker> {
+    fn run(self, new_rig: fn() -> rig::Rig);
+}
+
+impl<F: FnOnce(rig::Rig)> WithRig<rig::Rig> for F {
+    fn run(self, new_rig: fn() -> rig::Rig) {
+        self(new_rig());
+    }
+}
+
+impl<F: FnOnce(fn() -> rig::Rig)> WithRig<fn() -> rig::Rig> for F {
+    fn run(self, new_rig: fn() -> rig::Rig) {
+        self(new_rig);
+    }
+}
+
+fn with_rig<Marker>(test: impl WithRig<Marker>, new_rig: fn() -> rig::Rig) {
+    test.run(new_rig);
 }

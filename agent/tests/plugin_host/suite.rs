@@ -30,9 +30,7 @@ fn outlives(rig: &Rig, bad: &Bad, mut host: PluginHost) {
     assert_eq!(host.stop(STOP), Vec::<String>::new(), "{}", bad.name);
 }
 
-#[test]
-fn the_agent_outlives_every_bad_plugin_that_returns() {
-    let rig = Rig::new();
+fn the_agent_outlives_every_bad_plugin_that_returns(rig: Rig) {
     let returns = |bad: &&Bad| matches!(bad.effect, Effect::Refused | Effect::Fails | Effect::Hidden);
     for bad in SUITE.iter().filter(returns) {
         let mut spec = rig.spec(rig.build_bad(bad));
@@ -47,4 +45,8 @@ fn the_agent_outlives_every_bad_plugin_that_returns() {
             }
         }
     }
+}
+
+in_both_modes! {
+    the_agent_outlives_every_bad_plugin_that_returns,
 }
