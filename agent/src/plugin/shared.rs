@@ -245,18 +245,18 @@ impl Shared {
 
     /// All figures so far.
     pub(super) fn figures(&self) -> Figures {
-        // This one first: what a batch led to is told before the batch counts as done.
-        let taken = self.taken.load(Ordering::Acquire);
+        // This one first: a batch in which the plugin panicked counts as taken.
+        let panics = self.panics.load(Ordering::Acquire);
         let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
         Figures {
-            taken,
+            taken: read(&self.taken),
             delivered: read(&self.delivered),
             calls: read(&self.calls),
             slow_calls: read(&self.slow_calls),
             slowest_ns: read(&self.slowest_ns),
             latest_ns: read(&self.latest_ns),
             errors: read(&self.errors),
-            panics: read(&self.panics),
+            panics,
         }
     }
 

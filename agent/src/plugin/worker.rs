@@ -153,7 +153,7 @@ impl Worker {
         for due in self.due.drain(..fit) {
             self.batch.add_due(&due, now_ns, real_ns);
         }
-        self.deliver() > 0
+        self.deliver(false) > 0
     }
 
     fn handle_events(&mut self) -> bool {
@@ -163,21 +163,22 @@ impl Worker {
             self.batch.learn(self.context.interfaces());
             self.batch.add(item);
         }
-        let n = self.deliver();
-        self.context.shared.taken.fetch_add(n, Ordering::Release);
-        self.context.shared.touch();
-        n > 0
+        self.deliver(true) > 0
     }
 
     /// Gives the batch to the plugin and its answers to the loop; how many events it had.
-    fn deliver(&mut self) -> u64 {
+    fn deliver(&mut self, is_from_queue: bool) -> u64 {
         let n = u64::try_from(self.batch.len()).unwrap_or(u64::MAX);
         if n == 0 || self.is_quarantined {
             return n;
         }
         let (answers, result) = self.batch.deliver(&self.calls);
+        let shared = &self.context.shared;
+        shared.delivered.fetch_add(n, Ordering::Relaxed);
+        if is_from_queue {
+            shared.taken.fetch_add(n, Ordering::Relaxed);
+        }
         let is_ok = self.judge(result).is_ok();
-        self.context.shared.delivered.fetch_add(n, Ordering::Relaxed);
         self.is_status_old = self.calls.has_status();
         for answer in answers {
             let (claim, seq) = (answer.claim, answer.seq);
@@ -198,7 +199,7 @@ impl Worker {
         shared.errors.fetch_add(1, Ordering::Relaxed);
         shared.last_error.put(self.settings.redact(&error.to_string()));
         if error.status == SLND_E_PANIC {
-            shared.panics.fetch_add(1, Ordering::Relaxed);
+            shared.panics.fetch_add(1, Ordering::Release);
             self.is_quarantined |= self.panics.note(self.now_ns());
         }
         result

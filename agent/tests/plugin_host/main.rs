@@ -21,15 +21,18 @@ macro_rules! in_both_modes {
 }
 
 mod acceptance;
+mod process;
 mod reload;
 #[path = "../plugins/rig.rs"]
 mod rig;
 mod running;
 mod suite;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rig::eventually;
+use serialnumberd::logging::{Scope, Sink};
 use serialnumberd::plugin::{Action, PluginHost};
 
 /// For a clean stop of plugins that do stop.
@@ -47,6 +50,26 @@ fn await_action(host: &mut PluginHost) -> Action {
         found.is_some()
     });
     found.expect("just found")
+}
+
+/// The lines that an agent logs, with their level.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Sink for Lines {
+    fn log(&self, level: log::Level, line: &str) {
+        self.0.lock().expect("no panic").push(format!("{level:?}: {line}"));
+    }
+}
+
+impl Lines {
+    fn scope(&self) -> Scope {
+        Scope::new(Some(Arc::new(self.clone())))
+    }
+
+    fn taken(&self) -> Vec<String> {
+        self.0.lock().expect("no panic").clone()
+    }
 }
 
 /// A test that runs with one rig, or makes as many as it needs.

@@ -1,6 +1,6 @@
 //! What the loop sees of a plugin's process: atomics and a mailbox, as of a plugin's thread.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,8 @@ pub(in crate::plugin) struct ProcessFacts {
     /// 0: there is none now.
     pid: AtomicU32,
     crashes: AtomicU64,
+    /// It crashed, and none has started since.
+    is_down: AtomicBool,
     /// Events that it was sent and has not taken.
     in_flight: AtomicU64,
     /// Events that it was sent and had not taken when it crashed, by kind.
@@ -53,6 +55,7 @@ impl ProcessFacts {
         ProcessFacts {
             pid: AtomicU32::new(0),
             crashes: AtomicU64::new(0),
+            is_down: AtomicBool::new(false),
             in_flight: AtomicU64::new(0),
             lost_by_kind: Default::default(),
             sandbox: Mailbox::new(),
@@ -69,6 +72,11 @@ impl ProcessFacts {
 
     pub(super) fn crashed(&self) {
         self.crashes.fetch_add(1, Ordering::Release);
+        self.is_down.store(true, Ordering::Release);
+    }
+
+    pub(super) fn started_again(&self) {
+        self.is_down.store(false, Ordering::Release);
     }
 
     pub(super) fn set_in_flight(&self, n: usize) {
@@ -89,9 +97,9 @@ impl ProcessFacts {
         self.crashes.load(Ordering::Acquire)
     }
 
-    /// It crashed, and has not been started again.
+    /// It crashed, and the next one has not started yet.
     pub(in crate::plugin) fn is_down(&self) -> bool {
-        self.crashes() > 0 && self.pid().is_none()
+        self.is_down.load(Ordering::Acquire)
     }
 
     pub(in crate::plugin) fn in_flight(&self) -> usize {
@@ -125,6 +133,8 @@ mod tests {
         facts.crashed();
         assert!(facts.is_down());
         facts.born(8);
+        assert!(facts.is_down(), "it is being started");
+        facts.started_again();
         assert_eq!((facts.is_down(), facts.pid(), facts.crashes()), (false, Some(8), 1));
     }
 }

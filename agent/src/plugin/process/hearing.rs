@@ -3,7 +3,7 @@
 //! It never writes to the process and never waits for it but to speak: so neither side can wait for the other in turn.
 
 use std::io::{ErrorKind, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ChildStderr;
 use std::sync::Arc;
@@ -50,31 +50,34 @@ impl Hearing {
         Hearing { desk, words, frames: Frames::new(FRAME_FROM_CHILD), log }
     }
 
-    /// Hears until the pipe is closed, or something is said that ends the process: then that is returned.
-    pub(super) fn run(mut self, mut pipe: UnixStream, mut stderr: ChildStderr) -> Option<String> {
+    /// Hears until the process has ended or its pipe is closed, or it says something that is to end it: then that is
+    /// returned.
+    pub(super) fn run(mut self, mut ears: Ears) -> Option<String> {
         let said = loop {
-            let (spoke, complained) = match wait(&pipe, self.log.is_open(&stderr)) {
+            let ready = match ears.wait(self.log.has_ended) {
                 Ok(ready) => ready,
                 Err(error) => break Some(format!("cannot be polled: {error}")),
             };
-            if complained {
-                self.log.read(&mut stderr, &self.desk);
+            if ready.stderr {
+                self.log.read(&mut ears.stderr, &self.desk);
             }
-            if spoke {
-                match self.frames.fill(&mut pipe) {
-                    Ok(0) => break None,
-                    Ok(_) => {}
+            if ready.pipe {
+                match self.frames.fill(&mut ears.pipe) {
+                    Ok(n) if n > 0 => {}
                     Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                    // It closed its end without having read all that it was sent.
-                    Err(_) => break None,
+                    // It closed its end, perhaps without having read all that it was sent.
+                    _ => break None,
                 }
                 if let Err(what) = self.hear_all() {
                     break Some(format!("said {what}"));
                 }
+            } else if ready.exit {
+                // Others may hold its end of the pipe open; all that it said itself was heard.
+                break None;
             }
         };
         // Its last words say more than its exit code.
-        self.log.read(&mut stderr, &self.desk);
+        self.log.read(&mut ears.stderr, &self.desk);
         self.log.end(&self.desk);
         drop(self.words);
         self.desk.supervisor.unpark();
@@ -169,18 +172,39 @@ impl Hearing {
     }
 }
 
-/// Waits for either; which of them has something to be read, or has ended.
-fn wait(pipe: &UnixStream, stderr: Option<&ChildStderr>) -> Result<(bool, bool), Errno> {
-    let mut ready = vec![PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
-    ready.extend(stderr.map(|stderr| PollFd::new(stderr.as_fd(), PollFlags::POLLIN)));
-    match poll(&mut ready, PollTimeout::NONE) {
-        Ok(_) | Err(Errno::EINTR) => {}
-        Err(error) => return Err(error),
+/// What is heard of a process.
+pub(super) struct Ears {
+    pub(super) pipe: UnixStream,
+    pub(super) stderr: ChildStderr,
+    /// Readable once it has ended.
+    pub(super) exit: OwnedFd,
+}
+
+/// Which of them has something to be read, or has ended.
+struct Ready {
+    pipe: bool,
+    stderr: bool,
+    exit: bool,
+}
+
+impl Ears {
+    fn wait(&self, without_stderr: bool) -> Result<Ready, Errno> {
+        let mut fds = vec![
+            PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.exit.as_fd(), PollFlags::POLLIN),
+        ];
+        if !without_stderr {
+            fds.push(PollFd::new(self.stderr.as_fd(), PollFlags::POLLIN));
+        }
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+        let is = |at: usize| {
+            fds.get(at).and_then(PollFd::revents).is_some_and(|events: PollFlags| !events.is_empty())
+        };
+        Ok(Ready { pipe: is(0), exit: is(1), stderr: is(2) })
     }
-    let spoke = |at: usize| {
-        ready.get(at).and_then(PollFd::revents).is_some_and(|events: PollFlags| !events.is_empty())
-    };
-    Ok((spoke(0), spoke(1)))
 }
 
 /// A process's standard error as lines of the agent's log: bounded in length and rate.
@@ -191,10 +215,6 @@ struct LogLines {
 }
 
 impl LogLines {
-    fn is_open<'a>(&self, stderr: &'a ChildStderr) -> Option<&'a ChildStderr> {
-        (!self.has_ended).then_some(stderr)
-    }
-
     /// Takes what there is; it does not wait for more.
     fn read(&mut self, stderr: &mut ChildStderr, desk: &Desk) {
         let mut bytes = [0; 4096];

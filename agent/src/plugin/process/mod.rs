@@ -13,7 +13,7 @@
 //! | `sandbox`, `facts` | what the configuration says of a process, and what status shows of it |
 //! | `words`, `frame` | what is said over the pipe, and how |
 //! | `supervisor`, `tending`, `program`, `restarts` | the life of one process after the other, on the thread that a plugin has in the agent |
-//! | `spawn`, `hearing`, `desk`, `flight` | one process: its start and end, what it says, and what of that is believed |
+//! | `spawn`, `pidfd`, `hearing`, `desk`, `flight` | one process: its start and end, what it says, and what of that is believed |
 //! | `child` | the other side |
 //!
 //! What a child says is believed nothing: it may hold a plugin that wrote all over its memory.  Whatever it may ask for
@@ -25,6 +25,7 @@ mod facts;
 mod flight;
 mod frame;
 mod hearing;
+mod pidfd;
 mod program;
 mod restarts;
 mod sandbox;

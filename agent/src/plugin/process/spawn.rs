@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
@@ -11,22 +11,25 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::desk::Desk;
 use super::frame::frame;
-use super::hearing::{Hearing, Word};
+use super::hearing::{Ears, Hearing, Word};
+use super::pidfd;
 use super::words::ToChild;
 use crate::plugin::limits::{EXIT_PATIENCE, FRAME_TO_CHILD, PIPE_PATIENCE};
 
 /// A plugin's process, and the thread that hears it.  Dropped, it is killed.
 pub(super) struct Child {
     process: std::process::Child,
+    /// Readable once it has ended.
+    exit: OwnedFd,
     pipe: UnixStream,
     words: Receiver<Word>,
     hearing: Option<JoinHandle<Option<String>>>,
@@ -57,15 +60,20 @@ impl Child {
             .map_err(failed)?;
         desk.shared.process.born(process.id());
         let (words_end, words) = channel();
-        let mut child = Child { process, pipe, words, hearing: None, desk: Arc::clone(desk) };
+        let exit = pidfd::open(process.id()).map_err(failed)?;
+        let mut child = Child { process, exit, pipe, words, hearing: None, desk: Arc::clone(desk) };
         let stderr = child.process.stderr.take().ok_or("has no standard error")?;
         fcntl(&stderr, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|error| failed(error.into()))?;
-        let pipe = child.pipe.try_clone().map_err(failed)?;
+        let ears = Ears {
+            pipe: child.pipe.try_clone().map_err(failed)?,
+            stderr,
+            exit: child.exit.try_clone().map_err(failed)?,
+        };
         let hearing = Hearing::new(Arc::clone(desk), words_end);
         let scope = desk.scope.clone();
         let thread = thread::Builder::new()
             .name(format!("hear-{}", desk.id).chars().take(15).collect())
-            .spawn(move || scope.within(|| hearing.run(pipe, stderr)))
+            .spawn(move || scope.within(|| hearing.run(ears)))
             .map_err(failed)?;
         child.hearing = Some(thread);
         Ok(child)
@@ -124,13 +132,8 @@ impl Child {
 
     /// The pipe closes a moment before its process has ended.
     fn await_exit(&self) {
-        let pid = Pid::from_raw(i32::try_from(self.process.id()).unwrap_or(i32::MAX));
-        let step = Duration::from_millis(1);
-        let mut waited = Duration::ZERO;
-        while is_running(pid) == Some(true) && waited < EXIT_PATIENCE {
-            thread::sleep(step);
-            waited += step;
-        }
+        let patience = PollTimeout::try_from(EXIT_PATIENCE).unwrap_or(PollTimeout::ZERO);
+        let _in_time = poll(&mut [PollFd::new(self.exit.as_fd(), PollFlags::POLLIN)], patience);
     }
 }
 

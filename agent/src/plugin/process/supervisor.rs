@@ -157,6 +157,7 @@ impl Supervisor {
             self.wait_until(at_ns)?;
             match self.again() {
                 Ok(child) => {
+                    self.desk.shared.process.started_again();
                     log::info!("plugin {}: it runs again", self.desk.id);
                     return Ok(child);
                 }

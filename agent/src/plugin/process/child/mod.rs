@@ -125,7 +125,9 @@ fn confine(begin: &Begin, plugin: &File) -> Result<Vec<String>, String> {
         in_force.push(format!("user: {}", user.name));
     }
     privileges::drop_all()?;
-    privileges::end_with_the_agent()?;
+    if !sandbox.exec {
+        privileges::end_with_the_agent()?;
+    }
     in_force.push("capabilities: none".to_owned());
     in_force.push(files::enforce(rules)?);
     in_force.push(match filter::apply(sandbox) {

@@ -72,7 +72,8 @@ pub(super) fn drop_all() -> Result<(), String> {
     prctl(libc::PR_SET_NO_NEW_PRIVS, 1).map_err(failed)
 }
 
-/// Ends when the agent's thread that started it does, even if it cannot notice.  Forgotten by a change of user.
+/// Ends when the agent's thread that started it does, even if it is stopped and cannot notice.  Not for one that may have
+/// started others: it must live to end those.  Forgotten by a change of user, so called after that.
 pub(super) fn end_with_the_agent() -> Result<(), String> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)
         .map_err(|error| format!("it cannot be bound to the agent: {error}"))
