@@ -83,6 +83,8 @@ fn is_given_up(rig: &Rig, spec: PluginSpec, slot: &str) {
 /// Its first event ends its process, or it is ended for not coming back.
 fn is_ended(rig: &Rig, spec: PluginSpec, effect: Effect) {
     let mut host = rig.start(vec![spec]).expect("it starts");
+    // Not to be started again before the test has seen that it is down.
+    rig.stop_clock();
     assert_eq!(host.publish(&duplicate(1, Some(rig.now_ns()))), [0]);
     if matches!(effect, Effect::Hangs(_)) {
         eventually("it is in its slot", || host.status(rig.now_ns())[0].present_call.is_some());
@@ -96,6 +98,7 @@ fn is_ended(rig: &Rig, spec: PluginSpec, effect: Effect) {
         host.status(rig.now_ns())[0].health == Health::Restarting && !told.is_empty()
     });
     assert_eq!(told, [Action::NoAnswer { plugin: 0, claim: CLAIM, seq: 1 }]);
+    rig.run_clock();
     assert_eq!(host.stop(STOP), Vec::<String>::new());
 }
 

@@ -38,6 +38,8 @@ pub struct Rig {
     pub clock: Clock,
     /// By how much the clock is ahead of the real one, which a plugin's process reads, nanoseconds.
     pub ahead_ns: Arc<AtomicU64>,
+    /// When the clock was stopped; 0: it runs.
+    stopped_ns: Arc<AtomicU64>,
     pub wakes: Arc<AtomicUsize>,
     /// What is held when plugins are started.
     pub claims: Claims,
@@ -49,14 +51,18 @@ impl Rig {
     /// For plugins on threads.
     pub fn new() -> Rig {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let ahead_ns = Arc::new(AtomicU64::new(0));
+        let (ahead_ns, stopped_ns) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let clock = {
-            let ahead_ns = Arc::clone(&ahead_ns);
+            let (ahead_ns, stopped_ns) = (Arc::clone(&ahead_ns), Arc::clone(&stopped_ns));
             // A real one: the host times the calls of real threads.
-            Arc::new(move || boottime_ns() + ahead_ns.load(Ordering::SeqCst))
+            Arc::new(move || {
+                let stopped_ns = stopped_ns.load(Ordering::SeqCst);
+                let real_ns = if stopped_ns == 0 { boottime_ns() } else { stopped_ns };
+                real_ns + ahead_ns.load(Ordering::SeqCst)
+            })
         };
         let claims = Claims::from([(CLAIM, product())]);
-        Rig { dir, clock, ahead_ns, wakes: Arc::default(), claims, isolation: Isolation::Thread }
+        Rig { dir, clock, ahead_ns, stopped_ns, wakes: Arc::default(), claims, isolation: Isolation::Thread }
     }
 
     /// For plugins in processes.
@@ -65,6 +71,16 @@ impl Rig {
         let mode = fs::Permissions::from_mode(0o755);
         fs::set_permissions(HELPER, mode).expect("mode set");
         Rig { isolation: Isolation::Process, ..Rig::new() }
+    }
+
+    /// From here on only [`Rig::advance`] moves the clock on: what is to happen in a second happens when the test wants it.
+    pub fn stop_clock(&self) {
+        self.stopped_ns.store(boottime_ns(), Ordering::SeqCst);
+    }
+
+    /// The clock runs again, from where it is.
+    pub fn run_clock(&self) {
+        self.stopped_ns.store(0, Ordering::SeqCst);
     }
 
     /// From here on it is so much later.

@@ -33,6 +33,8 @@ impl Puppet {
         let mut spec = Puppet::spec(&rig);
         change(&mut spec);
         let host = rig.start(vec![spec]).unwrap_or_else(|error| panic!("{error}"));
+        // A restart is to come when the test is ready for it, however busy the machine.
+        rig.stop_clock();
         Puppet { rig, host, seq: 0 }
     }
 
