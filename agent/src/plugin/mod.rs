@@ -1,4 +1,5 @@
-//! The plugin host: loads plugins, runs each on a thread of its own, and keeps the event loop free of them.
+//! The plugin host: loads plugins, runs each on a thread or in a process of its own, and keeps the event loop free of
+//! them.
 //!
 //! ```text
 //!              publish ──▶ outbox ═ ring of records ═▶ worker ──▶ calls ──▶ on_events ...   the plugin (C ABI)
@@ -14,7 +15,8 @@
 //! | `spec`, `host`, `instance`, `outbox`, `reload`, `trial` | the loop's side: never waits, takes no lock |
 //! | `begin`, `worker`, `batch`, `view`, `numbers`, `calls`, `timers` | the plugin's thread: every call into it is made there |
 //! | `host_table`, `context`, `metrics`, `log_line` | what a plugin may call, from any thread of its own |
-//! | `shared`, `mailbox`, `watchdog`, `limits` | what both sides see, and every bound |
+//! | `process` | the plugin's thread where it has a process of its own: a supervisor, and the worker on the other side |
+//! | `shared`, `handshake`, `mailbox`, `sync`, `watchdog`, `limits` | what both sides see, and every bound |
 //!
 //! Must not know the protocol engine, the sockets or the configuration file.
 
@@ -28,6 +30,7 @@ mod elf;
 mod error;
 mod file;
 mod foreign;
+mod handshake;
 mod host;
 mod host_table;
 mod instance;
@@ -40,10 +43,13 @@ mod numbers;
 mod options;
 mod outbox;
 mod permission;
+mod process;
 mod reload;
 mod shared;
 mod spec;
 mod state_dir;
+mod statically;
+mod sync;
 mod text_room;
 mod timers;
 mod trial;
@@ -51,9 +57,11 @@ mod view;
 mod watchdog;
 mod worker;
 
+pub use batch::Batch;
 pub use describe::{Description, check, describe};
 pub use error::{PluginError, Rule};
 pub use file::find;
+pub use handshake::Wake;
 pub use host::PluginHost;
 pub use host_table::HostInfo;
 pub use instance::PluginStatus;
@@ -61,7 +69,11 @@ pub(crate) use log_line::clean;
 pub use manifest::{Manifest, manifest};
 pub use metrics::Metric;
 pub use options::{OptionKind, OptionSpec};
+pub use outbox::{Answer, Item, Lost};
+pub(crate) use outbox::{Outbox, kind};
 pub use permission::Permissions;
-pub use shared::{Claims, Clock, Clocks, Wake};
-pub use spec::{Action, Decider, Isolation, PluginSpec, VerdictUse};
+pub use process::{Account, OWN_PROGRAM, Process, Reach, Sandbox, run_child};
+pub use shared::{Claims, Clock, Clocks};
+pub use spec::{Action, Decider, Isolation, PluginSpec, Source, VerdictUse};
+pub use statically::StaticPlugin;
 pub use watchdog::Health;
