@@ -4,8 +4,11 @@
 mod compilers;
 mod consumers;
 mod generate;
+mod man;
+mod pages;
 mod parse;
 mod released;
+mod roff;
 mod table;
 
 use std::path::{Path, PathBuf};

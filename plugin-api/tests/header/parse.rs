@@ -52,6 +52,9 @@ fn declared(declaration: &str) -> &str {
 }
 
 fn item(kind: Kind, doc: &str, declaration: &str) -> Item {
+    // What a function has before its type is for compilers.
+    let declaration = declaration.split_once(" static ").map_or(declaration, |(_, rest)| rest);
+    let declaration = declaration.trim_start_matches("SLND_API ").trim_start_matches("SLND_PLUGIN_EXPORT ");
     let name = declared(declaration).to_owned();
     Item { kind, name, doc: doc.to_owned(), declaration: declaration.to_owned(), fields: Vec::new() }
 }
@@ -79,39 +82,55 @@ fn comment(line: &str) -> Option<&str> {
     Some(line.strip_prefix("/*")?.strip_suffix("*/")?.trim())
 }
 
-/// All that a generated header declares, in its order.
+/// All that a header declares, in its order.
 pub fn items(header: &str) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
     let (mut doc, mut statement, mut in_struct) = (String::new(), String::new(), false);
-    for line in with_comments_joined(header) {
+    for line in with_comments_joined(&without_bodies(header)) {
         if let Some(text) = comment(&line) {
             doc = text.to_owned();
-            continue;
-        }
-        if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let gap = if statement.is_empty() || statement.ends_with('(') { "" } else { " " };
         statement.push_str(gap);
         statement.push_str(&line);
-        let (Some(whole), doc) = (statement.strip_suffix([';', '{']), &doc) else { continue };
-        let (whole, defined) = (whole.trim_end(), whole.strip_prefix("typedef "));
-        match defined {
+        let Some(whole) = statement.strip_suffix([';', '{']).map(str::trim_end) else { continue };
+        match whole.strip_prefix("typedef ") {
             _ if whole.starts_with('}') => in_struct = false,
             Some(head) if statement.ends_with('{') => {
-                items.push(item(Kind::Struct, doc, head.trim_end()));
+                items.push(item(Kind::Struct, &doc, head));
                 in_struct = true;
             }
-            Some(alias) => items.push(item(Kind::Typedef, doc, alias)),
+            Some(alias) => items.push(item(Kind::Typedef, &doc, alias)),
             None if in_struct => {
-                items.last_mut().expect("a struct is open").fields.push(item(Kind::Field, doc, whole));
+                items.last_mut().expect("a struct is open").fields.push(item(Kind::Field, &doc, whole));
             }
-            None if whole.contains('(') => items.push(item(Kind::Function, doc, whole)),
+            None if whole.contains('(') => items.push(item(Kind::Function, &doc, whole)),
             None => {}
         }
         statement.clear();
     }
+    // Assertions are calls of macros for the header alone.
+    items.retain(|item| !item.name.ends_with('_'));
     items
+}
+
+/// A header without its directives, and with a semicolon for the body of each function.
+fn without_bodies(header: &str) -> String {
+    let (mut out, mut in_directive, mut in_body) = (String::new(), false, false);
+    for line in header.lines() {
+        if in_directive || line.starts_with('#') {
+            in_directive = line.ends_with('\\');
+        } else if in_body {
+            in_body = line != "}";
+        } else if line.ends_with(") {") {
+            in_body = true;
+            out.push_str(&format!("{};\n", line.trim_end_matches(" {")));
+        } else if !line.starts_with("extern \"C\"") && line != "}" {
+            out.push_str(&format!("{line}\n"));
+        }
+    }
+    out
 }
 
 /// The macros of a header that others may use: whose names do not end in an underscore.
@@ -120,7 +139,8 @@ pub fn macros(header: &str) -> Vec<Macro> {
     let mut macros = Vec::new();
     for line in with_comments_joined(header) {
         if let Some(text) = comment(&line) {
-            doc = text.to_owned();
+            // A heading is about more than the next macro.
+            doc = if text.starts_with("----") { String::new() } else { text.to_owned() };
             continue;
         }
         let definition = line.strip_prefix("#define ").filter(|rest| rest.starts_with("SLND_"));
@@ -149,7 +169,9 @@ pub fn macros(header: &str) -> Vec<Macro> {
 fn declarations_and_their_comments_are_found() {
     let header = "/* guard */\n#ifndef X\n/*\n A thing,\n in two lines.\n */\ntypedef struct thing {\n  /* Bytes. */\n  \
                   uint8_t b[2];\n  /* [any] Does. */\n  int (*run)(void *ctx,\n             const char *what);\n} thing;\n\
-                  /* Number. */\ntypedef int32_t number;\n/* Makes one. */\nnumber make(\n    thing *out);\n#endif\n";
+                  /* Number. */\ntypedef int32_t number;\n/* Makes one. */\nSLND_API number make(\n    thing *out);\n\
+                  #define SLND_X \\\n  int x;\nASSERT_(1, \"\");\n/* Inline. */\n__attribute__((a)) static void put(int c,\n    \
+                  ...) {\n  out(c);\n}\n#endif\n";
     let found = items(header);
     let told: Vec<_> =
         found.iter().chain(&found[0].fields).map(|i| (i.kind, &*i.name, &*i.declaration, &*i.doc)).collect();
@@ -157,6 +179,7 @@ fn declarations_and_their_comments_are_found() {
         (Kind::Struct, "thing", "struct thing", "A thing, in two lines."),
         (Kind::Typedef, "number", "int32_t number", "Number."),
         (Kind::Function, "make", "number make(thing *out)", "Makes one."),
+        (Kind::Function, "put", "void put(int c, ...)", "Inline."),
         (Kind::Field, "b", "uint8_t b[2]", "Bytes."),
         (Kind::Field, "run", "int (*run)(void *ctx, const char *what)", "[any] Does."),
     ];
@@ -165,8 +188,8 @@ fn declarations_and_their_comments_are_found() {
 
 #[test]
 fn macros_and_their_comments_are_found() {
-    let header = "#define SLND_A ((x)1) /* behind */\n/* before,\n * in two lines */\n#define SLND_F(a, b) \\\n  (a)\n\n\
-                  #define SLND_F_(a) a\n#define SLND_B \"x\"\n";
+    let header = "/* ---- heading ---- */\n#define SLND_A ((x)1) /* behind */\n/* before,\n * in two lines */\n#define SLND_F(a, b) \\\n  (a)\n\n\
+                  #define SLND_F_(a) a\n/* ---- heading ---- */\n#define SLND_B \"x\"\n";
     let found = macros(header);
     let told: Vec<_> = found.iter().map(|m| (&*m.name, &*m.parameters, &*m.value, &*m.doc)).collect();
     let expected = [

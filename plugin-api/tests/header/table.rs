@@ -121,7 +121,7 @@ fn c_type(rust: &str, name: &str) -> String {
 }
 
 /// Name, value and C type of every number.
-fn values() -> Vec<(String, i128, String)> {
+pub fn values() -> Vec<(String, i128, String)> {
     let source = std::fs::read_to_string(super::package().join("src/abi/constants.rs")).unwrap();
     let declared = |name: &str| {
         let line = source.lines().find_map(|l| l.trim().strip_prefix(name)?.strip_prefix(": "));

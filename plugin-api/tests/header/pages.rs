@@ -1,0 +1,160 @@
+//! Manual pages from templates: what a header says is filled in, and nothing that it does not say stays in.
+//!
+//! A line of a template that begins with `@` is replaced:
+//!
+//! | line | by |
+//! |---|---|
+//! | `@struct NAME` | what the struct is for, and its fields |
+//! | `@fields NAME`, `@slots NAME` | its fields: those that are data, those that are functions |
+//! | `@function NAME` | a function: declaration and text |
+//! | `@type NAME` | a typedef: declaration and text |
+//! | `@constants PREFIX` | the constants whose names begin so, with their values |
+//! | `@macro NAME` | a macro with parameters |
+//! | `@text NAME` | the text with that name of [`Sources::texts`] |
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::parse::{Item, Kind, Macro};
+use super::roff::{declaration, prose, verbatim};
+
+/// What pages are made of.
+pub struct Sources {
+    pub items: Vec<Item>,
+    pub macros: Vec<Macro>,
+    /// The constants' values.
+    pub values: BTreeMap<String, i128>,
+    /// Whatever is taken over line by line.
+    pub texts: BTreeMap<&'static str, String>,
+}
+
+impl Sources {
+    fn item(&self, name: &str) -> &Item {
+        self.items.iter().find(|item| item.name == name).unwrap_or_else(|| panic!("the header has no {name}"))
+    }
+
+    fn constants(&self, prefix: &str) -> String {
+        let constants = self.macros.iter().filter(|m| m.name.starts_with(prefix));
+        let entries: Vec<String> = constants
+            .filter_map(|one| {
+                let value = self.values.get(&one.name)?.to_string().replace('-', "\\-");
+                assert!(!one.doc.is_empty(), "{} has no comment", one.name);
+                Some(format!(".TP 32\n\\fB{}\\fR ({value})\n{}\n", one.name, prose(&one.doc)))
+            })
+            .collect();
+        assert!(!entries.is_empty(), "the header has no constant {prefix}...");
+        // A table rather than paragraphs.
+        format!(".PD 0\n{}.PD\n", entries.concat())
+    }
+
+    fn directive(&self, line: &str) -> String {
+        let (directive, name) = line.split_once(' ').unwrap_or((line, ""));
+        match directive {
+            "struct" => {
+                let of = self.item(name);
+                format!(".PP\n{}\n{}", prose(&of.doc), of.fields.iter().map(entry).collect::<String>())
+            }
+            "fields" => self.item(name).fields.iter().filter(|f| !f.is_callable()).map(entry).collect(),
+            "slots" => self.item(name).fields.iter().filter(|f| f.is_callable()).map(entry).collect(),
+            "function" | "type" => entry(self.item(name)),
+            "constants" => self.constants(name),
+            "macro" => {
+                let one = self.macros.iter().find(|m| m.name == name).expect("the header has that macro");
+                assert!(!one.doc.is_empty(), "{name} has no comment");
+                let value =
+                    if one.value.starts_with('"') { format!(" {}", one.value) } else { String::new() };
+                format!(".TP\n\\fB{}{}\\fR{value}\n{}\n", one.name, one.parameters, prose(&one.doc))
+            }
+            "text" => format!(
+                "{}\n",
+                verbatim(self.texts.get(name).unwrap_or_else(|| panic!("there is no text {name}")))
+            ),
+            _ => panic!("@{line}: no such directive"),
+        }
+    }
+
+    /// A template, filled in.
+    pub fn fill(&self, template: &str) -> String {
+        let filled = template.lines().map(|line| match line.strip_prefix('@') {
+            Some(directive) => self.directive(directive),
+            None => format!("{line}\n"),
+        });
+        let page: String = filled.collect();
+        // A heading begins a paragraph by itself.
+        let mut after_heading = false;
+        let keep = page.lines().filter(|line| {
+            let is_idle = after_heading && *line == ".PP";
+            after_heading = line.starts_with(".SH ") || line.starts_with(".SS ");
+            !is_idle
+        });
+        keep.fold(String::new(), |page, line| page + line + "\n")
+    }
+
+    /// Every name that the header declares: types, fields, functions and macros.
+    pub fn names(&self) -> BTreeSet<&str> {
+        let items = self.items.iter().flat_map(|item| item.fields.iter().chain([item]));
+        items.map(|item| &*item.name).chain(self.macros.iter().map(|m| &*m.name)).collect()
+    }
+}
+
+/// One declaration with its text, indented below it.
+fn entry(item: &Item) -> String {
+    let head = match item.kind {
+        Kind::Typedef => format!("typedef {}", item.declaration),
+        _ => item.declaration.clone(),
+    };
+    if item.is_callable() || head.len() > 60 {
+        format!(".PP\n{}\n.RS 4\n{}\n.RE\n", declaration(&head), prose(&item.doc))
+    } else {
+        format!(".TP\n\\fB{head}\\fR\n{}\n", prose(&item.doc))
+    }
+}
+
+/// The words of a page as it is read: without requests and fonts.
+fn words(page: &str) -> BTreeSet<String> {
+    let mut text = page.lines().filter(|l| !l.starts_with(".\\\"")).collect::<Vec<_>>().join("\n");
+    for (roff, plain) in [("\\fB", ""), ("\\fI", ""), ("\\fR", ""), ("\\-", "-"), ("\\&", ""), ("\\ ", " ")] {
+        text = text.replace(roff, plain);
+    }
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '*').map(str::to_owned).collect()
+}
+
+/// What a page says that the header does not: words of its form that name nothing.
+pub fn unknown(page: &str, known: &BTreeSet<&str>) -> Vec<String> {
+    let is_known = |word: &str| match word.strip_suffix('*') {
+        Some(prefix) => known.iter().any(|name| name.starts_with(prefix)),
+        None => known.contains(word),
+    };
+    let words = words(page).into_iter();
+    words
+        .map(|w| w.trim_start_matches('*').to_owned())
+        .filter(|w| w.starts_with("slnd_") || w.starts_with("SLND_"))
+        .filter(|w| !is_known(w))
+        .collect()
+}
+
+/// What the header says and no page does.
+pub fn unsaid<'a>(pages: &[&str], names: &BTreeSet<&'a str>) -> Vec<&'a str> {
+    let said: BTreeSet<String> = pages.iter().flat_map(|page| words(page)).collect();
+    let is_said = |name: &str| said.iter().any(|word| word.trim_matches('*') == name);
+    names.iter().copied().filter(|name| !is_said(name)).collect()
+}
+
+/// Writes pages anew if that is asked for, and compares them with what is committed.
+pub fn compare(path: &std::path::Path, page: &str) {
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, page).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(committed == page, "{} is not what its template and the header say: BLESS=1", path.display());
+}
+
+/// What groff and man would complain of.
+pub fn lint(path: &std::path::Path) {
+    let output = std::process::Command::new("groff")
+        .args(["-ww", "-man", "-t", "-Tutf8", "-rLL=80n", "-z"])
+        .arg(path)
+        .output()
+        .unwrap_or_else(|error| panic!("groff: {error}: apt-get install groff"));
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && complaints.is_empty(), "{}:\n{complaints}", path.display());
+}
