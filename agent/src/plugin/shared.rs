@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use serialnumberd_core::{ClaimId, HolderView, Product};
 
-use super::handshake::{End, Ending};
+use super::handshake::{Doorbell, End, Ending};
 use super::limits::CALL_SLOW;
 use super::mailbox::Mailbox;
 use super::metrics::Metrics;
 use super::options::Settings;
+use super::process::{Figures, ProcessFacts};
+use super::text_room::Interfaces;
 use super::watchdog::{self, Health};
 use crate::record::Decision;
 
@@ -56,6 +58,8 @@ pub(super) enum Message {
         generation: u64,
         result: Result<(), String>,
     },
+    /// It starts anew, and knows nothing of what it was asked before.
+    AskAnew,
 }
 
 /// Loop to plugin, beside the events: the one command that there is.
@@ -97,10 +101,13 @@ impl Call {
     pub(super) fn as_str(self) -> &'static str {
         CALLS.iter().find(|(call, _)| *call == self).map_or("", |(_, name)| name)
     }
+
+    pub(super) fn of_word(word: &str) -> Option<Call> {
+        CALLS.iter().find(|(_, name)| *name == word).map(|(call, _)| *call)
+    }
 }
 
 /// Written on the plugin's thread, read by the loop.
-#[derive(Debug)]
 pub(super) struct Shared {
     /// Functions of the host answer "closed" from now on.
     closed: AtomicBool,
@@ -112,7 +119,13 @@ pub(super) struct Shared {
     slowest_ns: AtomicU64,
     calls: AtomicU64,
     slow_calls: AtomicU64,
-    /// Events given to the plugin.
+    /// Rung whenever there is something to report, where the loop is in another process.
+    watcher: Option<Arc<Doorbell>>,
+    /// What came out of the queue and was given to the plugin.
+    pub(super) taken: AtomicU64,
+    /// The plugin's own process, if it has one.
+    pub(super) process: ProcessFacts,
+    /// Events given to the plugin, its own timers' among them.
     pub(super) delivered: AtomicU64,
     pub(super) panics: AtomicU64,
     pub(super) errors: AtomicU64,
@@ -122,6 +135,7 @@ pub(super) struct Shared {
     pub(super) detail: Mailbox<String>,
     pub(super) holders: Mailbox<Arc<HolderTable>>,
     pub(super) claims: Mailbox<Arc<Claims>>,
+    pub(super) interfaces: Mailbox<Arc<Interfaces>>,
     pub(super) metrics: Metrics,
 }
 
@@ -136,6 +150,9 @@ impl Shared {
             slowest_ns: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             slow_calls: AtomicU64::new(0),
+            watcher: None,
+            taken: AtomicU64::new(0),
+            process: ProcessFacts::new(),
             delivered: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -144,7 +161,20 @@ impl Shared {
             detail: Mailbox::new(),
             holders: Mailbox::new(),
             claims: Mailbox::holding(claims),
+            interfaces: Mailbox::new(),
             metrics: Metrics::new(),
+        }
+    }
+
+    /// As [`Shared::new`], with a bell to ring at whatever there is to report.
+    pub(super) fn watched(watcher: Arc<Doorbell>) -> Shared {
+        Shared { watcher: Some(watcher), ..Shared::new(Arc::default()) }
+    }
+
+    /// There is something new to report.
+    pub(super) fn touch(&self) {
+        if let Some(watcher) = &self.watcher {
+            watcher.ring();
         }
     }
 
@@ -179,6 +209,7 @@ impl Shared {
         let place = CALLS.iter().position(|(known, _)| *known == call).unwrap_or(0);
         self.call.store(u8::try_from(place).unwrap_or(0), Ordering::Relaxed);
         self.call_since_ns.store(now_ns.max(1), Ordering::Release);
+        self.touch();
     }
 
     pub(super) fn call_ends(&self, now_ns: u64) {
@@ -191,6 +222,42 @@ impl Shared {
             self.slow_calls.fetch_add(1, Ordering::Relaxed);
         }
         self.call_since_ns.store(0, Ordering::Release);
+        self.touch();
+    }
+
+    /// Supervisor: what a plugin's process reports of its calls since it last did; that one is over is part of it.
+    pub(super) fn add_figures(&self, news: &Figures) {
+        self.taken.fetch_add(news.taken, Ordering::Relaxed);
+        self.delivered.fetch_add(news.delivered, Ordering::Relaxed);
+        self.calls.fetch_add(news.calls, Ordering::Relaxed);
+        self.slow_calls.fetch_add(news.slow_calls, Ordering::Relaxed);
+        self.slowest_ns.fetch_max(news.slowest_ns, Ordering::Relaxed);
+        self.latest_ns.store(news.latest_ns, Ordering::Relaxed);
+        self.errors.fetch_add(news.errors, Ordering::Relaxed);
+        self.panics.fetch_add(news.panics, Ordering::Relaxed);
+        self.no_call();
+    }
+
+    /// Supervisor: the plugin's process is in no call, or gone.
+    pub(super) fn no_call(&self) {
+        self.call_since_ns.store(0, Ordering::Release);
+    }
+
+    /// All figures so far.
+    pub(super) fn figures(&self) -> Figures {
+        // This one first: a batch in which the plugin panicked counts as taken.
+        let panics = self.panics.load(Ordering::Acquire);
+        let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        Figures {
+            taken: read(&self.taken),
+            delivered: read(&self.delivered),
+            calls: read(&self.calls),
+            slow_calls: read(&self.slow_calls),
+            slowest_ns: read(&self.slowest_ns),
+            latest_ns: read(&self.latest_ns),
+            errors: read(&self.errors),
+            panics,
+        }
     }
 
     /// Start and name of the present call.
@@ -210,6 +277,7 @@ impl Shared {
         match self.ended() {
             Some(End::Quarantined) => Health::Quarantined,
             Some(End::Failed) => Health::Failed,
+            None if self.process.is_down() => Health::Restarting,
             Some(End::Stopped) | None => watchdog::of_calls(
                 self.present_call().map(|(since_ns, _)| since_ns),
                 self.latest_ns.load(Ordering::Relaxed),
