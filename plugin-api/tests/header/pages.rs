@@ -10,12 +10,17 @@
 //! | `@type NAME` | a typedef: declaration and text |
 //! | `@constants PREFIX` | the constants whose names begin so, with their values |
 //! | `@macro NAME` | a macro with parameters |
+//! | `@threads STRUCT CALLER` | rows of a table: its slots, who calls them and on which thread |
 //! | `@text NAME` | the text with that name of [`Sources::texts`] |
+//! | `@list NAME` | such a text as a list: of each line the first word, and the rest |
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::parse::{Item, Kind, Macro};
 use super::roff::{declaration, prose, verbatim};
+
+/// Thread tags, and what a table says of them.
+const THREADS: [(&str, &str); 2] = [("[worker]", "the instance\\(aqs own"), ("[any]", "any")];
 
 /// What pages are made of.
 pub struct Sources {
@@ -46,6 +51,22 @@ impl Sources {
         format!(".PD 0\n{}.PD\n", entries.concat())
     }
 
+    fn text(&self, name: &str) -> &str {
+        self.texts.get(name).unwrap_or_else(|| panic!("there is no text {name}"))
+    }
+
+    /// Rows of a table: each slot of a struct, or function, who calls it, and where.
+    fn threads(&self, of: &str) -> String {
+        let (name, caller) = of.split_once(' ').expect("@threads NAME CALLER");
+        let row = |slot: &Item| {
+            let tag = slot.doc.split(' ').next().unwrap_or_default();
+            let (_, thread) =
+                THREADS.iter().find(|(known, _)| *known == tag).expect("a slot has a thread tag");
+            format!("{}\t{caller}\t{thread}\n", slot.name)
+        };
+        self.item(name).fields.iter().filter(|field| field.is_callable()).map(row).collect()
+    }
+
     fn directive(&self, line: &str) -> String {
         let (directive, name) = line.split_once(' ').unwrap_or((line, ""));
         match directive {
@@ -64,10 +85,12 @@ impl Sources {
                     if one.value.starts_with('"') { format!(" {}", one.value) } else { String::new() };
                 format!(".TP\n\\fB{}{}\\fR{value}\n{}\n", one.name, one.parameters, prose(&one.doc))
             }
-            "text" => format!(
-                "{}\n",
-                verbatim(self.texts.get(name).unwrap_or_else(|| panic!("there is no text {name}")))
-            ),
+            "threads" => self.threads(name),
+            "list" => {
+                let lines = self.text(name).lines().filter_map(|line| line.split_once(' '));
+                lines.map(|(tag, text)| format!(".TP 5\n\\fB{tag}\\fR\n{}\n", prose(text))).collect()
+            }
+            "text" => format!("{}\n", verbatim(self.text(name))),
             _ => panic!("@{line}: no such directive"),
         }
     }
@@ -130,6 +153,28 @@ pub fn unknown(page: &str, known: &BTreeSet<&str>) -> Vec<String> {
         .filter(|w| w.starts_with("slnd_") || w.starts_with("SLND_"))
         .filter(|w| !is_known(w))
         .collect()
+}
+
+/// The words that a template shows as names, bold: of the interface, the configuration, the command line.
+pub fn bold(template: &str) -> BTreeSet<String> {
+    let mut spans: Vec<&str> =
+        template.split("\\fB").skip(1).filter_map(|s| s.split("\\fR").next()).collect();
+    for line in template.lines() {
+        if let Some(all) = line.strip_prefix(".B ") {
+            spans.push(all);
+        } else if let Some(rest) = line.strip_prefix(".BR ") {
+            // The first word, or what stands in quotes, is bold; with a section behind it, it is another page.
+            let (first, behind) = match rest.strip_prefix('"') {
+                Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+                None => rest.split_once(' ').unwrap_or((rest, "")),
+            };
+            spans.extend((!behind.trim_start().starts_with('(')).then_some(first));
+        }
+    }
+    let plain: Vec<String> = spans.into_iter().map(|span| span.replace("\\-", "-")).collect();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let words = plain.iter().flat_map(|span| span.split(|c| !is_part(c)));
+    words.map(|word| word.trim_start_matches('-').to_owned()).filter(|word| !word.is_empty()).collect()
 }
 
 /// What the header says and no page does.
