@@ -168,7 +168,19 @@ fn plugins(palette: Palette, plugins: &[PluginStatus]) -> String {
             text.push_str(&wrap("", 2, &format!("{}: {said}", plugin.id)));
         }
     }
+    for plugin in plugins.iter().filter(|p| p.isolation == "process") {
+        text.push_str(&wrap("", 2, &format!("{}: {}", plugin.id, process(plugin))));
+    }
     text
+}
+
+/// Of a plugin in a process of its own: which, how it is confined, how often it crashed.
+fn process(plugin: &PluginStatus) -> String {
+    let pid = plugin.pid.map_or("no process now".to_owned(), |pid| format!("process {pid}"));
+    let crashes = (plugin.crashes > 0).then(|| format!("crashed {}", count(plugin.crashes, "time")));
+    let told: Vec<String> =
+        std::iter::once(pid).chain(crashes).chain(plugin.sandbox.iter().cloned()).collect();
+    told.join("; ")
 }
 
 fn counters(palette: Palette, counters: &Counters) -> String {

@@ -7,7 +7,7 @@ use super::exhibit::Checked;
 use super::{evidence, exhibit, explain, plugin, status};
 use crate::control::protocol::EvidenceSummary;
 use crate::evidence::fixture;
-use crate::plugin::{Description, Manifest, OptionKind, OptionSpec, Permissions};
+use crate::plugin::{Description, Isolation, Manifest, OptionKind, OptionSpec, Permissions};
 use crate::status::{
     AgentStatus, ClaimStatus, ConflictStatus, Counters, CoverageStatus, EvidencePair, HolderStatus,
     InterfaceStatus, NextStep, Opinion, PluginStatus, Status,
@@ -344,6 +344,34 @@ fn option(name: &str, kind: OptionKind) -> OptionSpec {
 }
 
 #[test]
+fn a_plugin_in_a_process_is_told_with_its_sandbox() {
+    let mut status = quiet();
+    let sandbox = [
+        "memory: 256 MiB",
+        "capabilities: none",
+        "landlock: files, tcp, signals",
+        "seccomp: no programs, no sockets",
+    ];
+    let confined = PluginStatus {
+        isolation: "process".to_owned(),
+        pid: Some(4711),
+        sandbox: sandbox.map(str::to_owned).to_vec(),
+        ..status.plugins[0].clone()
+    };
+    let down = PluginStatus {
+        id: "mqtt".to_owned(),
+        health: "restarting".to_owned(),
+        pid: None,
+        crashes: 2,
+        lost: 3,
+        last_error: Some("its process was killed by SIGSEGV".to_owned()),
+        ..confined.clone()
+    };
+    status.plugins = vec![confined, down];
+    golden("status-process.txt", &status::render(Palette::default(), &status));
+}
+
+#[test]
 fn a_plugin_is_described_with_what_to_write_into_the_configuration() {
     let options = vec![
         OptionSpec {
@@ -376,14 +404,23 @@ fn a_plugin_is_described_with_what_to_write_into_the_configuration() {
 
 #[test]
 fn plugins_are_listed_with_those_that_are_hidden() {
-    let found =
-        |path: &str, hidden| plugin::Found { path: path.into(), manifest: Ok(manifest(path)), hidden };
-    let all = [found("/a/libgate.so", false), found("/b/libgate.so", true)];
+    let found = |path: &str, hidden, loaded| plugin::Found {
+        path: path.into(),
+        manifest: Ok(manifest(path)),
+        hidden,
+        loaded,
+    };
+    let all = [
+        found("/a/libgate.so", false, None),
+        found("/b/libgate.so", true, None),
+        found("/b/libown.so", false, Some(Isolation::Process)),
+    ];
     let text = plugin::render_list(Palette::default(), &["/a".into(), "/b".into()], &all);
     assert_eq!(
         text,
         "gate  2.1  ABI 1.0  wants verdict  /a/libgate.so\n\
-         gate  2.1  ABI 1.0  wants verdict  /b/libgate.so (hidden by an earlier one)\n"
+         gate  2.1  ABI 1.0  wants verdict  /b/libgate.so (hidden by an earlier one)\n\
+         gate  2.1  ABI 1.0  wants verdict  /b/libown.so (loaded, in a process)\n"
     );
     let none = plugin::render_list(Palette::default(), &["/a".into()], &[]);
     assert_eq!(none, "no plugin in /a\n");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serialnumberd_core::{ClaimId, Event, State};
+use serialnumberd_core::{ClaimId, ClaimView, Coverage, Event, State};
 
 use super::Agent;
 use crate::control::EventView;
@@ -84,6 +84,19 @@ impl Agent {
         }
     }
 
+    /// Tells how it stands with every claim, and asks for every verdict: a plugin has started anew and remembers nothing.
+    fn tell_anew(&mut self) {
+        let coverage = self.engine.coverage_state();
+        let conflicts: Vec<Event> =
+            self.engine.claims(self.now).filter_map(|view| conflict_of(view, coverage)).collect();
+        self.ask_anew();
+        // Of these the state alone would not do: who decides wants to know who the holders are.
+        for event in conflicts {
+            let claim = claim_of(&event);
+            self.publish(Body::Engine(event), claim);
+        }
+    }
+
     /// Numbers a record and hands it to everyone; `asks` for verdicts on that claim.
     fn publish(&mut self, body: Body, asks: Option<ClaimId>) {
         self.seq += 1;
@@ -146,6 +159,7 @@ impl Agent {
                     }
                 }
                 Action::AskAnew { .. } => self.ask_anew(),
+                Action::TellAnew { .. } => self.tell_anew(),
                 Action::Announce { product, probe, .. } => self.announce(product, probe),
             }
         }
@@ -202,6 +216,22 @@ impl Agent {
             }
         }
     }
+}
+
+/// A claim's conflict as it was last told.
+fn conflict_of(view: ClaimView, coverage: Coverage) -> Option<Event> {
+    let conflict = view.conflict?;
+    Some(Event::Duplicate {
+        product: view.product,
+        claim: view.claim,
+        conflict_id: conflict.id,
+        evidence: conflict.evidence,
+        stage: conflict.stage,
+        class: conflict.class,
+        seats: view.seats,
+        coverage,
+        holders: view.holders,
+    })
 }
 
 fn claim_of(event: &Event) -> Option<ClaimId> {

@@ -237,7 +237,7 @@ impl PluginHost {
             }
             Message::NoAnswer { claim, seq } => Action::NoAnswer { plugin, claim, seq },
             Message::Announce { product, probe } => Action::Announce { plugin, product, probe },
-            Message::AskAnew => Action::AskAnew { plugin },
+            Message::StartedAnew => Action::TellAnew { plugin },
             Message::Configuring { is_withdrawn } => {
                 return self.reload.trials.configuring(plugin, is_withdrawn);
             }

@@ -1,4 +1,5 @@
-//! The plugin host: loads plugins, runs each on a thread of its own, and keeps the event loop free of them.
+//! The plugin host: loads plugins, runs each on a thread or in a process of its own, and keeps the event loop free of
+//! them.
 //!
 //! ```text
 //!              publish ──▶ outbox ═ ring of records ═▶ worker ──▶ calls ──▶ on_events ...   the plugin (C ABI)
@@ -14,6 +15,7 @@
 //! | `spec`, `host`, `instance`, `outbox`, `reload`, `trial` | the loop's side: never waits, takes no lock |
 //! | `begin`, `worker`, `batch`, `view`, `numbers`, `calls`, `timers` | the plugin's thread: every call into it is made there |
 //! | `host_table`, `context`, `metrics`, `log_line` | what a plugin may call, from any thread of its own |
+//! | `process` | the plugin's thread where it has a process of its own: a supervisor, and the worker on the other side |
 //! | `shared`, `handshake`, `mailbox`, `sync`, `watchdog`, `limits` | what both sides see, and every bound |
 //!
 //! Must not know the protocol engine, the sockets or the configuration file.

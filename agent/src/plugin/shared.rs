@@ -58,8 +58,8 @@ pub(super) enum Message {
         generation: u64,
         result: Result<(), String>,
     },
-    /// It starts anew, and knows nothing of what it was asked before.
-    AskAnew,
+    /// It has started anew, and remembers nothing.
+    StartedAnew,
 }
 
 /// Loop to plugin, beside the events: the one command that there is.

@@ -132,6 +132,11 @@ pub enum Action {
         /// Index among the specs that the host was started with.
         plugin: usize,
     },
+    /// It has started anew and remembers nothing: it is to be told how it stands with each claim, and to be asked.
+    TellAnew {
+        /// Index among the specs that the host was started with.
+        plugin: usize,
+    },
     /// It asks for an announcement, subject to the protocol's rate limits.
     Announce {
         /// Index among the specs that the host was started with.

@@ -169,7 +169,7 @@ impl Flight {
                 let result = result.map_err(|what| clean(what.as_bytes()));
                 return Ok(Some(Message::Configured { generation, result }));
             }
-            Message::AskAnew => return Err("what only an agent says".to_owned()),
+            Message::StartedAnew => return Err("what only an agent says".to_owned()),
         }
         Ok(Some(message))
     }
@@ -263,7 +263,7 @@ mod tests {
             assert_eq!(fate(&mut flight, announce(None)), wish);
             assert_eq!(fate(&mut flight, announce(Some(xsvr()))), wish);
             assert_eq!(fate(&mut flight, announce(Product::new("other").ok())), wish.min(0));
-            assert_eq!(fate(&mut flight, Message::AskAnew), -1);
+            assert_eq!(fate(&mut flight, Message::StartedAnew), -1);
         }
     }
 

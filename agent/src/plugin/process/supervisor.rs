@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use rtrb::Consumer;
 use serialnumberd_core::ClaimId;
-use serialnumberd_plugin::abi::SLND_PERM_VERDICT;
 
 use super::desk::Desk;
 use super::program::{Fault, Program};
@@ -129,9 +128,7 @@ impl Supervisor {
                 Ok(child) => child,
                 Err(end) => return end,
             };
-            if self.granted.covers(Permissions(SLND_PERM_VERDICT)) {
-                self.desk.post(Message::AskAnew);
-            }
+            self.desk.post(Message::StartedAnew);
         }
     }
 

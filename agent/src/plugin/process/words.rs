@@ -219,7 +219,7 @@ impl FromChild {
                 FromChild::Configured { generation, error: result.err() }
             }
             // Only an agent says that.
-            Message::AskAnew => return None,
+            Message::StartedAnew => return None,
         })
     }
 

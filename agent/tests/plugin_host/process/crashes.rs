@@ -1,9 +1,11 @@
 //! Crashes: told at once, counted, repaired; the third is the last.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serialnumberd::plugin::{Action, Health};
-use serialnumberd::record::{Body, Decision, Verdict};
+use serialnumberd::record::{Body, Decision, Record, Verdict};
+use serialnumberd_core::Event;
 
 use super::{Puppet, query, runs};
 use crate::rig::{CLAIM, Rig, duplicate, eventually, record};
@@ -51,7 +53,7 @@ fn a_crash_is_told_at_once_and_repaired() {
     told.clear();
     eventually("it is asked anew, and answers what waited", || {
         told.extend(puppet.turn());
-        told.contains(&Action::AskAnew { plugin: 0 }) && told.contains(&decided(13))
+        told.contains(&Action::TellAnew { plugin: 0 }) && told.contains(&decided(13))
     });
     let status = puppet.until_health(Health::Ok);
     assert!(status.pid.is_some_and(|pid| pid != first));
@@ -172,6 +174,38 @@ fn memory_is_bounded() {
     let hogged = puppet.rig.await_line("puppet", "hogged ");
     let mib: u32 = hogged.trim_start_matches("hogged ").parse().expect("a number");
     assert!((50..100).contains(&mib), "{mib} MiB");
+}
+
+#[test]
+fn what_is_too_much_for_the_pipe_is_lost_and_told() {
+    let mut puppet = Puppet::new();
+    let until_ns = puppet.rig.now_ns();
+    let of = |seq: u64, many: usize| {
+        let small = duplicate(seq, Some(until_ns));
+        let Body::Engine(Event::Duplicate { holders, .. }) = &small.body else { panic!("a duplicate") };
+        let holders: Vec<_> = holders.iter().cycle().take(many).cloned().collect();
+        let mut record = Record::clone(&small);
+        if let Body::Engine(Event::Duplicate { holders: all, .. }) = &mut record.body {
+            *all = holders;
+        }
+        Arc::new(record)
+    };
+    // The greatest table of a site license of 5,000 seats, three times: more than goes into one frame.
+    for seq in 1..=3 {
+        puppet.host.publish(&of(seq, 10_000));
+    }
+    puppet.host.publish(&of(4, 20_000));
+    puppet.host.publish(&of(5, 2));
+    let mut told = Vec::new();
+    eventually("all verdicts", || {
+        told.extend(puppet.turn());
+        told.len() == 5
+    });
+    assert!(told.contains(&Action::NoAnswer { plugin: 0, claim: CLAIM, seq: 4 }), "{told:?}");
+    assert!([1, 2, 3, 5].iter().all(|seq| told.contains(&decided(*seq))), "{told:?}");
+    assert!(puppet.rig.trace("puppet").contains(&"lost 4-4 count=1".to_owned()));
+    let status = puppet.status();
+    assert_eq!((status.lost_by_kind, status.crashes), ([0, 0, 1, 0, 0, 0, 0, 0], 0));
 }
 
 #[test]

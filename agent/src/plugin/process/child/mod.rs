@@ -33,6 +33,7 @@ pub fn run() -> Result<(), String> {
     let (mut pipe, plugin) = inherited()?;
     let mut frames = Frames::new(FRAME_TO_CHILD);
     let begin = first_word(&mut frames, &mut pipe)?;
+    privileges::be_called(&begin.id);
     match confine(&begin, &plugin) {
         Ok(in_force) => {
             say(&mut pipe, &FromChild::Sandbox(in_force))?;

@@ -1,6 +1,7 @@
 //! What a plugin's process gives up for good: resources, the agent's user, capabilities.
 #![allow(unsafe_code, reason = "system calls that no library here wraps")]
 
+use std::ffi::CString;
 use std::io;
 use std::path::Path;
 
@@ -15,6 +16,14 @@ use crate::plugin::process::sandbox::{Account, Sandbox};
 const MIB: u64 = 1024 * 1024;
 /// linux/capability.h: `_LINUX_CAPABILITY_VERSION_3`, sets of 64 bits.
 const CAPABILITY_VERSION: u32 = 0x2008_0522;
+
+/// What `ps` shows, of which the kernel keeps 15 bytes.
+pub(super) fn be_called(id: &str) {
+    if let Ok(name) = CString::new(format!("slnd-{id}")) {
+        // A name is no reason not to run.
+        let _ = nix::sys::prctl::set_name(&name);
+    }
+}
 
 /// Bounds memory and descriptors; a crash leaves no image of a memory with secrets.
 pub(super) fn limit(sandbox: &Sandbox) -> Result<(), String> {
