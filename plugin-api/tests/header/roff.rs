@@ -52,7 +52,7 @@ pub fn prose(text: &str) -> String {
     for word in words.into_iter().filter(|w| !w.is_empty()) {
         let line = lines.last_mut().expect("there is a line");
         // A sentence begins a line: roff then knows where it ends.
-        let is_over = line.ends_with(['.', '?']) && !line.ends_with("e.g.");
+        let is_over = line.ends_with(['.', '?']) && !line.ends_with("e.g.") && !line.ends_with("...");
         if line.is_empty() {
             *line = word;
         } else if !is_over && line.len() + word.len() < 100 {
