@@ -4,6 +4,12 @@ use std::io::Write as _;
 
 use log::{Level, LevelFilter};
 
+/// Where the log lines of one embedded agent go.
+pub trait Sink: Send + Sync {
+    /// Takes a line without line break or control characters.  Called on any thread of the agent; must not block.
+    fn log(&self, level: Level, line: &str);
+}
+
 /// Starts logging; a second call changes nothing.
 ///
 /// Where stderr leads to the journal, that takes the priority from a `<N>` before each line (sd-daemon(3)) and

@@ -9,6 +9,7 @@
 mod decide;
 mod filing;
 mod links;
+mod program;
 mod reload;
 mod report;
 mod requests;
@@ -18,7 +19,7 @@ mod turn;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,9 +35,18 @@ use crate::generation::Generation;
 use crate::identity::StateDir;
 use crate::plugin::{HostInfo, PluginHost};
 use crate::record::Record;
-use crate::socket::{Batch, Link, Monitor, Sockets};
+use crate::socket::{self, Batch, Link, Monitor, Sockets};
 use crate::verdict::ClaimVerdict;
 use crate::{clock, status};
+
+pub(crate) use program::Audience;
+pub use program::Program;
+
+impl AsFd for Agent {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        socket::poll_descriptor(&self.poll)
+    }
+}
 
 /// The loop is about to wait.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +116,7 @@ pub struct Agent {
     /// Sending told the engine something new, after its events were taken: another turn is due at once.
     again: bool,
     plugins: PluginHost,
+    program: Option<Audience>,
     control: Option<Server>,
     checks: Vec<requests::PendingCheck>,
     reloading: Option<reload::Reloading>,

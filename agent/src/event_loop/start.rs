@@ -14,7 +14,7 @@ use serialnumberd_core::{
 
 use super::filing::Filing;
 use super::requests::Asker;
-use super::{Agent, Held, Setup, Wake, host_info, host_name, os_entropy};
+use super::{Agent, Held, Program, Setup, Wake, host_info, host_name, os_entropy};
 use crate::clock;
 use crate::config::{AgentConfig, Config, LicenseConfig};
 use crate::control::{Access, server::Server};
@@ -22,7 +22,7 @@ use crate::counters::Counters;
 use crate::evidence::{Archivist, Shelf};
 use crate::generation::Generation;
 use crate::identity::StateDir;
-use crate::plugin::{Clocks, PluginError, PluginHost};
+use crate::plugin::{Clocks, PluginError, PluginHost, PluginSpec};
 use crate::socket::{Batch, Family, Monitor, Sockets};
 use crate::verdict::ClaimVerdict;
 
@@ -42,6 +42,14 @@ impl Agent {
     /// # Errors
     /// One sentence that says what, where, and what to do.
     pub fn start(setup: Setup) -> Result<Agent, String> {
+        Agent::embed(setup, Program::default())
+    }
+
+    /// As [`Agent::start`], with what the program that embeds it brings.
+    ///
+    /// # Errors
+    /// As [`Agent::start`].
+    pub fn embed(setup: Setup, program: Program) -> Result<Agent, String> {
         let agent = &setup.config.agent;
         let sockets = Sockets::bind(agent.port, agent.address).map_err(|e| e.to_string())?;
         let now = clock::now();
@@ -62,7 +70,7 @@ impl Agent {
         };
         let engine = Engine::new(now, &mut os_entropy, &identity, settings(agent));
         let keys: Vec<ClaimKeys> = setup.config.licenses.iter().map(derive).collect::<Result<_, _>>()?;
-        let plugins = start_plugins(&setup, &wake, &keys)?;
+        let plugins = start_plugins(&setup, program.plugins, &wake, &keys)?;
         let archivist = archivist(&state, &identity, &wake);
         let mut agent = Agent {
             poll,
@@ -92,6 +100,7 @@ impl Agent {
             unsettled: true,
             again: false,
             plugins,
+            program: program.audience,
             control,
             checks: Vec::new(),
             reloading: None,
@@ -196,8 +205,14 @@ fn archivist(state: &StateDir, identity: &Identity, wake: &Wake) -> Archivist<As
     Archivist::new(Shelf::of(state.path()), signer, Arc::new(move || bell.ring()))
 }
 
-fn start_plugins(setup: &Setup, wake: &Wake, keys: &[ClaimKeys]) -> Result<PluginHost, String> {
-    let specs = setup.config.plugin_specs().map_err(|e| e.to_string())?;
+fn start_plugins(
+    setup: &Setup,
+    more: Vec<PluginSpec>,
+    wake: &Wake,
+    keys: &[ClaimKeys],
+) -> Result<PluginHost, String> {
+    let mut specs = setup.config.plugin_specs().map_err(|e| e.to_string())?;
+    specs.extend(more);
     let bell = wake.clone();
     let clocks = Clocks { boot: Arc::new(clock::boottime_ns), wall: Arc::new(clock::wall_ns) };
     let claims = setup.config.licenses.iter().zip(keys).map(|(l, keys)| (keys.id(), l.product)).collect();

@@ -39,7 +39,7 @@ pub use groups::GROUP;
 pub use interfaces::Link;
 pub use netlink::{Changes, Monitor};
 pub use occupant::Occupant;
-pub(crate) use sys::peer_groups;
+pub(crate) use sys::{peer_groups, poll_descriptor};
 pub use transmit::{Route, SendError, SendReport};
 
 use endpoint::Endpoint;

@@ -162,6 +162,12 @@ const NAME_LEN: libc::socklen_t = NAME as libc::socklen_t;
 #[allow(clippy::cast_possible_truncation, reason = "32, and const conversions cannot be fallible yet")]
 const BATCH_LEN: c_uint = BATCH as c_uint;
 
+/// The descriptor of a poll: mio hands it out raw only.
+pub(crate) fn poll_descriptor(poll: &mio::Poll) -> BorrowedFd<'_> {
+    // SAFETY: the poll owns the descriptor, and is borrowed for as long as the answer lives.
+    unsafe { BorrowedFd::borrow_raw(poll.as_raw_fd()) }
+}
+
 /// Sends one datagram to `name` (a `sockaddr`) with `control` (whole control messages).
 pub(super) fn send(socket: BorrowedFd<'_>, bytes: &[u8], name: &[u8], control: &[u8]) -> io::Result<()> {
     let name_len = libc::socklen_t::try_from(name.len()).map_err(io::Error::other)?;

@@ -1,0 +1,217 @@
+//! What [`Handle::check`](super::Handle::check) reads: the standing of every claim, written by the loop after a turn
+//! that changed it, read by any thread.
+//!
+//! One short lock, held for a copy and never while anything waits: not by the loop, not by who asks.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serialnumberd_core::{Mono, Product, State};
+
+use super::Mode;
+use super::failure::{Failure, Kind};
+use crate::clock;
+use crate::record::{Decision, Verdict};
+
+/// The answer to the question that licensed software asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// May it run?
+    pub verdict: Verdict,
+    /// The claim's state.
+    pub state: State,
+    /// One sentence for people.
+    pub reason: String,
+    /// How long ago the verdict was last known to hold: zero in own mode and while the agent answers.
+    pub age: Duration,
+    /// The agent that holds the claim is there: always in own mode.
+    pub connected: bool,
+}
+
+/// What is counted, for [`Handle::counts`](super::Handle::counts).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Datagrams received; 0 in connect mode.
+    pub received: u64,
+    /// Datagrams sent; 0 in connect mode.
+    pub sent: u64,
+    /// Datagrams refused for their form; 0 in connect mode.
+    pub malformed: u64,
+    /// Claims that are held.
+    pub claims: u64,
+    /// Claims in conflict, confirmed or not.
+    pub conflicts: u64,
+    /// Events that this program did not get since its queue was full.
+    pub lost_events: u64,
+    /// Plugins that run in this process's agent.
+    pub plugins: u32,
+    /// Those that have not returned from a call for 5 s.
+    pub stalled: u32,
+    /// How the agent works; `None` before it is decided.
+    pub mode: Option<Mode>,
+    /// The agent is there: always in own mode.
+    pub connected: bool,
+}
+
+/// A claim as the board shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) decision: Decision,
+    pub(super) state: State,
+    /// The probe is over and no verdict is awaited.
+    pub(super) settled: bool,
+    /// Why the claim is not held.
+    pub(super) refused: Option<String>,
+    /// Since when nobody knows whether the verdict still holds; `None` while it is known.
+    pub(super) away: Option<Mono>,
+}
+
+impl Standing {
+    /// Of a claim that the loop has not taken up yet.
+    pub(super) fn wished() -> Standing {
+        let reason = "this license is not claimed yet: the embedded agent has not turned since".to_owned();
+        Standing {
+            decision: Decision { verdict: Verdict::ABSTAIN, reason },
+            state: State::Probing,
+            settled: false,
+            refused: None,
+            away: None,
+        }
+    }
+
+    pub(super) fn refused(sentence: String) -> Standing {
+        Standing { settled: true, refused: Some(sentence), ..Standing::wished() }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    standings: BTreeMap<Product, Standing>,
+    counts: Counts,
+    /// Loops that turn the agent: `run` and `spawn`.
+    loops: usize,
+    over: bool,
+}
+
+/// The board.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    content: Mutex<Content>,
+    changed: Condvar,
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        // Whole between any two statements, so a panic while it was held leaves nothing half done.
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes standings, `None` for a claim that is not held any more.
+    pub(super) fn write(&self, changes: impl IntoIterator<Item = (Product, Option<Standing>)>) {
+        let mut content = self.lock();
+        for (product, standing) in changes {
+            match standing {
+                Some(standing) => content.standings.insert(product, standing),
+                None => content.standings.remove(&product),
+            };
+        }
+        drop(content);
+        self.changed.notify_all();
+    }
+
+    /// Shows a claim that is wished for, unless it is shown already; whether there was room for it.
+    pub(super) fn wish(&self, product: Product, most: usize) -> Result<(), Failure> {
+        let mut content = self.lock();
+        if content.over {
+            return Err(Failure::closed());
+        }
+        let known = content.standings.get(&product).is_some_and(|s| s.refused.is_none());
+        if !known {
+            if content.standings.len() >= most && !content.standings.contains_key(&product) {
+                return Err(Failure::new(
+                    Kind::NoMemory,
+                    format!("at most {most} licenses can be claimed at once; release one first"),
+                ));
+            }
+            content.standings.insert(product, Standing::wished());
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_counts(&self, counts: Counts) {
+        self.lock().counts = counts;
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.lock().counts
+    }
+
+    /// Nobody turns the agent any more, for ever.
+    pub(super) fn close(&self) {
+        self.lock().over = true;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn loop_begins(&self) {
+        self.lock().loops += 1;
+    }
+
+    pub(super) fn loop_ends(&self) {
+        self.lock().loops -= 1;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn check(&self, product: Product) -> Result<Answer, Failure> {
+        self.lock().answer(product).map(|(answer, _)| answer)
+    }
+
+    pub(super) fn wait(&self, product: Product, timeout: Duration) -> Result<Answer, Failure> {
+        let until = Mono(clock::boottime_ns()).after(timeout);
+        let mut content = self.lock();
+        loop {
+            let (answer, settled) = content.answer(product)?;
+            if settled {
+                return Ok(answer);
+            }
+            if content.loops == 0 {
+                return Err(Failure::new(
+                    Kind::Again,
+                    "no loop turns this agent, so waiting would not end: run or spawn it, or dispatch and check",
+                ));
+            }
+            let left = until.since(Mono(clock::boottime_ns()));
+            if left.is_zero() {
+                return Err(Failure::new(Kind::Timeout, format!("{product}: {}", answer.reason)));
+            }
+            content = self.changed.wait_timeout(content, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Content {
+    /// The answer, and whether the probe is over and no verdict awaited.
+    fn answer(&self, product: Product) -> Result<(Answer, bool), Failure> {
+        if self.over {
+            return Err(Failure::closed());
+        }
+        let Some(standing) = self.standings.get(&product) else {
+            let held: Vec<&str> = self.standings.keys().map(Product::as_str).collect();
+            let held = if held.is_empty() { "none".to_owned() } else { held.join(", ") };
+            return Err(Failure::invalid(format!(
+                "no license for {product} is claimed here; claimed: {held}"
+            )));
+        };
+        if let Some(sentence) = &standing.refused {
+            return Err(Failure::new(Kind::Denied, sentence.clone()));
+        }
+        let answer = Answer {
+            verdict: standing.decision.verdict,
+            state: standing.state,
+            reason: standing.decision.reason.clone(),
+            age: standing.away.map_or(Duration::ZERO, |at| Mono(clock::boottime_ns()).since(at)),
+            connected: self.counts.connected,
+        };
+        Ok((answer, standing.settled))
+    }
+}
