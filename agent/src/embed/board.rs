@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serialnumberd_core::{Mono, Product, State};
+use serialnumberd_core::{ClaimId, Mono, Product, State};
 
 use super::Mode;
 use super::failure::{Failure, Kind};
@@ -59,37 +59,38 @@ pub struct Counts {
 /// A claim as the board shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Standing {
+    pub(super) claim: ClaimId,
     pub(super) decision: Decision,
     pub(super) state: State,
     /// The probe is over and no verdict is awaited.
     pub(super) settled: bool,
-    /// Why the claim is not held.
-    pub(super) refused: Option<String>,
     /// Since when nobody knows whether the verdict still holds; `None` while it is known.
     pub(super) away: Option<Mono>,
 }
 
-impl Standing {
-    /// Of a claim that the loop has not taken up yet.
-    pub(super) fn wished() -> Standing {
-        let reason = "this license is not claimed yet: the embedded agent has not turned since".to_owned();
-        Standing {
-            decision: Decision { verdict: Verdict::ABSTAIN, reason },
-            state: State::Probing,
-            settled: false,
-            refused: None,
-            away: None,
-        }
-    }
+/// What the board has of a product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// A claim that the loop has not taken up yet.
+    Wished(ClaimId),
+    /// A claim that is not held, and why.
+    Refused(ClaimId, String),
+    /// A claim that is held.
+    Held(Standing),
+}
 
-    pub(super) fn refused(sentence: String) -> Standing {
-        Standing { settled: true, refused: Some(sentence), ..Standing::wished() }
+impl Entry {
+    fn claim(&self) -> ClaimId {
+        match self {
+            Entry::Wished(claim) | Entry::Refused(claim, _) => *claim,
+            Entry::Held(standing) => standing.claim,
+        }
     }
 }
 
 #[derive(Debug, Default)]
 struct Content {
-    standings: BTreeMap<Product, Standing>,
+    entries: BTreeMap<Product, Entry>,
     counts: Counts,
     /// Loops that turn the agent: `run` and `spawn`.
     loops: usize,
@@ -109,36 +110,68 @@ impl Board {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes standings, `None` for a claim that is not held any more.
-    pub(super) fn write(&self, changes: impl IntoIterator<Item = (Product, Option<Standing>)>) {
+    /// Writes what became of claims.  A wish that is newer than what was found stays.
+    pub(super) fn write(&self, changes: impl IntoIterator<Item = (Product, Entry)>) {
         let mut content = self.lock();
-        for (product, standing) in changes {
-            match standing {
-                Some(standing) => content.standings.insert(product, standing),
-                None => content.standings.remove(&product),
-            };
+        for (product, entry) in changes {
+            match content.entries.get(&product) {
+                Some(Entry::Wished(claim)) if *claim != entry.claim() => {}
+                _ => drop(content.entries.insert(product, entry)),
+            }
         }
         drop(content);
         self.changed.notify_all();
     }
 
-    /// Shows a claim that is wished for, unless it is shown already; whether there was room for it.
-    pub(super) fn wish(&self, product: Product, most: usize) -> Result<(), Failure> {
+    /// Takes off claims that are not held any more.
+    pub(super) fn remove(&self, gone: impl IntoIterator<Item = (Product, ClaimId)>) {
+        let mut content = self.lock();
+        for (product, claim) in gone {
+            if matches!(content.entries.get(&product), Some(Entry::Held(held)) if held.claim == claim) {
+                content.entries.remove(&product);
+            }
+        }
+        drop(content);
+        self.changed.notify_all();
+    }
+
+    /// Takes off a claim that was refused, and now is given back.
+    pub(super) fn forget_refusal(&self, product: Product) {
+        let mut content = self.lock();
+        if matches!(content.entries.get(&product), Some(Entry::Refused(..))) {
+            content.entries.remove(&product);
+        }
+    }
+
+    /// Shows that a claim is wished for, unless it is held.
+    ///
+    /// # Errors
+    /// [`Kind::NoMemory`] beyond `most` claims, and [`Kind::Closed`].
+    pub(super) fn wish(&self, product: Product, claim: ClaimId, most: usize) -> Result<(), Failure> {
         let mut content = self.lock();
         if content.over {
             return Err(Failure::closed());
         }
-        let known = content.standings.get(&product).is_some_and(|s| s.refused.is_none());
-        if !known {
-            if content.standings.len() >= most && !content.standings.contains_key(&product) {
+        match content.entries.get(&product) {
+            Some(Entry::Held(standing)) if standing.claim == claim => return Ok(()),
+            None if content.entries.len() >= most => {
                 return Err(Failure::new(
                     Kind::NoMemory,
-                    format!("at most {most} licenses can be claimed at once; release one first"),
+                    format!("license {product}: {most} licenses are claimed already; release one first"),
                 ));
             }
-            content.standings.insert(product, Standing::wished());
+            _ => {}
         }
+        content.entries.insert(product, Entry::Wished(claim));
         Ok(())
+    }
+
+    /// Whether there is a claim on the product.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] if not, and [`Kind::Closed`].
+    pub(super) fn knows(&self, product: Product) -> Result<(), Failure> {
+        self.lock().entry(product).map(drop)
     }
 
     pub(super) fn set_counts(&self, counts: Counts) {
@@ -192,28 +225,37 @@ impl Board {
 }
 
 impl Content {
-    /// The answer, and whether the probe is over and no verdict awaited.
-    fn answer(&self, product: Product) -> Result<(Answer, bool), Failure> {
+    fn entry(&self, product: Product) -> Result<&Entry, Failure> {
         if self.over {
             return Err(Failure::closed());
         }
-        let Some(standing) = self.standings.get(&product) else {
-            let held: Vec<&str> = self.standings.keys().map(Product::as_str).collect();
+        self.entries.get(&product).ok_or_else(|| {
+            let held: Vec<&str> = self.entries.keys().map(Product::as_str).collect();
             let held = if held.is_empty() { "none".to_owned() } else { held.join(", ") };
-            return Err(Failure::invalid(format!(
-                "no license for {product} is claimed here; claimed: {held}"
-            )));
-        };
-        if let Some(sentence) = &standing.refused {
-            return Err(Failure::new(Kind::Denied, sentence.clone()));
-        }
-        let answer = Answer {
-            verdict: standing.decision.verdict,
-            state: standing.state,
-            reason: standing.decision.reason.clone(),
-            age: standing.away.map_or(Duration::ZERO, |at| Mono(clock::boottime_ns()).since(at)),
+            Failure::invalid(format!("no license for {product} is claimed here; claimed: {held}"))
+        })
+    }
+
+    /// The answer, and whether the probe is over and no verdict awaited.
+    fn answer(&self, product: Product) -> Result<(Answer, bool), Failure> {
+        let answer = |decision: &Decision, state, age| Answer {
+            verdict: decision.verdict,
+            state,
+            reason: decision.reason.clone(),
+            age,
             connected: self.counts.connected,
         };
-        Ok((answer, standing.settled))
+        match self.entry(product)? {
+            Entry::Refused(_, sentence) => Err(Failure::new(Kind::Denied, sentence.clone())),
+            Entry::Wished(_) => {
+                let reason = "this claim waits for the next turn of the embedded agent".to_owned();
+                let decision = Decision { verdict: Verdict::ABSTAIN, reason };
+                Ok((answer(&decision, State::Probing, Duration::ZERO), false))
+            }
+            Entry::Held(standing) => {
+                let age = standing.away.map_or(Duration::ZERO, |at| Mono(clock::boottime_ns()).since(at));
+                Ok((answer(&standing.decision, standing.state, age), standing.settled))
+            }
+        }
     }
 }

@@ -14,7 +14,7 @@ use serialnumberd_core::limits::CLAIMS;
 use serialnumberd_core::{ClaimKeys, Product, Serial, Standard};
 
 use super::board::{Answer, Board, Counts};
-use super::failure::{Failure, Kind};
+use super::failure::Failure;
 
 /// What is wanted of a product.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Shared {
 }
 
 /// The end of an embedded agent that any thread may use.  It may outlive the agent; what is asked then is answered
-/// by [`Kind::Closed`].
+/// by [`Kind::Closed`](super::Kind::Closed).
 #[derive(Clone)]
 pub struct Handle {
     pub(super) shared: Arc<Shared>,
@@ -81,8 +81,8 @@ impl Handle {
     /// which takes some 30 ms and 19 MiB.  Claiming a product anew replaces its claim.
     ///
     /// # Errors
-    /// [`Kind::Invalid`] for what is no product, serial or number of seats (0 is unlimited, 65535 the most);
-    /// [`Kind::NoMemory`] beyond 64 claims; [`Kind::Closed`].
+    /// [`Kind::Invalid`](super::Kind::Invalid) for what is no product, serial or number of seats (0 is unlimited, 65535 the most);
+    /// [`Kind::NoMemory`](super::Kind::NoMemory) beyond 64 claims; [`Kind::Closed`](super::Kind::Closed).
     pub fn claim(&self, product: &str, serial: &str, seats: u32) -> Result<(), Failure> {
         let product = read_product(product)?;
         let serial = Serial::new(serial).map_err(|e| Failure::invalid(format!("license {product}: {e}")))?;
@@ -92,7 +92,7 @@ impl Handle {
         let keys = ClaimKeys::derive::<Standard>(&product, &serial);
         // Both under one lock, so that board and wishes tell the same story.
         let mut wishes = self.shared.wishes();
-        self.shared.board.wish(product, CLAIMS)?;
+        self.shared.board.wish(product, keys.id(), CLAIMS)?;
         wishes.insert(product, Wish::Claim { keys, seats });
         drop(wishes);
         self.shared.ring();
@@ -102,15 +102,12 @@ impl Handle {
     /// Gives a license back, with a goodbye, at the next turn of the loop.
     ///
     /// # Errors
-    /// [`Kind::Invalid`] if it is not claimed here; [`Kind::Closed`].
+    /// [`Kind::Invalid`](super::Kind::Invalid) if it is not claimed here; [`Kind::Closed`](super::Kind::Closed).
     pub fn release(&self, product: &str) -> Result<(), Failure> {
         let product = read_product(product)?;
         let mut wishes = self.shared.wishes();
-        match self.shared.board.check(product) {
-            // A claim that was refused can be taken off the board, too.
-            Ok(_) | Err(Failure { kind: Kind::Denied, .. }) => {}
-            Err(other) => return Err(other),
-        }
+        // A claim that was refused can be taken back, too.
+        self.shared.board.knows(product)?;
         wishes.insert(product, Wish::Release);
         drop(wishes);
         self.shared.ring();
@@ -120,8 +117,8 @@ impl Handle {
     /// May the software run?  Reads what the loop last wrote, and never waits for the loop.
     ///
     /// # Errors
-    /// [`Kind::Invalid`] for a product that is not claimed here; [`Kind::Denied`] with the agent's sentence if the
-    /// claim was refused; [`Kind::Closed`].
+    /// [`Kind::Invalid`](super::Kind::Invalid) for a product that is not claimed here; [`Kind::Denied`](super::Kind::Denied) with the agent's sentence if the
+    /// claim was refused; [`Kind::Closed`](super::Kind::Closed).
     pub fn check(&self, product: &str) -> Result<Answer, Failure> {
         self.shared.board.check(read_product(product)?)
     }
@@ -129,7 +126,7 @@ impl Handle {
     /// As [`Handle::check`], once the probe is over and the verdict given.
     ///
     /// # Errors
-    /// As [`Handle::check`]; [`Kind::Timeout`]; [`Kind::Again`] if no [`Looping`](super::Looping) is alive, since
+    /// As [`Handle::check`]; [`Kind::Timeout`](super::Kind::Timeout); [`Kind::Again`](super::Kind::Again) if no [`Looping`](super::Looping) is alive, since
     /// then nobody may ever turn the agent.
     pub fn wait(&self, product: &str, timeout: Duration) -> Result<Answer, Failure> {
         self.shared.board.wait(read_product(product)?, timeout)

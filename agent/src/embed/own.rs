@@ -4,23 +4,23 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use serialnumberd_core::limits::CLAIMS;
-use serialnumberd_core::{Fate, Product, State};
+use serialnumberd_core::{ClaimKeys, Fate, Product, State};
 
 use super::Mode;
-use super::board::{Board, Counts, Standing};
+use super::board::{Board, Counts, Entry, Standing};
 use super::failure::Failure;
 use super::handle::Wish;
 use super::settings::Plan;
-use crate::config::LicenseConfig;
-use crate::event_loop::{Agent, Dispatched, Program, Setup};
+use crate::event_loop::{self, Agent, ClaimRequest, Dispatched, Owner, Program, Setup, Terms};
 use crate::plugin::Answer;
 
 /// An agent of this process.
 pub(super) struct Own {
     agent: Agent,
-    /// Group and role of what is yet to be claimed.
-    terms: BTreeMap<Product, LicenseConfig>,
+    /// Group and role of what the program may claim.
+    terms: BTreeMap<Product, Terms>,
+    /// Its name, for people.
+    program: String,
     /// What the board shows.
     shown: BTreeMap<Product, Standing>,
     counts: Counts,
@@ -31,8 +31,9 @@ impl Own {
         program.plugins = plan.plugins;
         let setup = Setup { config: plan.config, control: plan.control_set, records: false };
         let agent = Agent::embed(setup, program).map_err(Failure::fail)?;
-        let terms = plan.terms.into_iter().map(|license| (license.product, license)).collect();
-        let mut own = Own { agent, terms, shown: BTreeMap::new(), counts: Counts::default() };
+        let program = super::program_name();
+        let mut own =
+            Own { agent, terms: plan.terms, program, shown: BTreeMap::new(), counts: Counts::default() };
         own.show(board);
         Ok(own)
     }
@@ -57,33 +58,44 @@ impl Own {
     }
 
     fn fulfil(&mut self, product: Product, wish: Wish, board: &Board) {
-        let outcome = match wish {
+        match wish {
             Wish::Claim { keys, seats } => {
-                let terms = self.terms.get(&product);
-                self.agent.hold_for_program(product, keys, seats, terms)
+                let claim = keys.id();
+                if let Err(sentence) = self.claim(product, keys, seats) {
+                    log::warn!("{sentence}");
+                    board.write([(product, Entry::Refused(claim, sentence))]);
+                }
             }
             Wish::Release => {
-                self.agent.let_go_for_program(product);
-                if self.shown.remove(&product).is_none() {
-                    board.write([(product, None)]);
+                // One that was refused is not held.
+                if let Err(sentence) = self.agent.let_go(Owner::Program, product) {
+                    log::debug!("{sentence}");
                 }
-                return;
+                board.forget_refusal(product);
             }
-        };
-        if let Err(sentence) = outcome {
-            log::warn!("{sentence}");
-            board.write([(product, Some(Standing::refused(sentence)))]);
         }
+    }
+
+    fn claim(&mut self, product: Product, keys: ClaimKeys, seats: u16) -> Result<(), String> {
+        let claim = keys.id();
+        if self.shown.get(&product).is_some_and(|shown| shown.claim != claim) {
+            // Another serial takes the place of the one before; where that is the configuration's, `hold` says so.
+            let _ = self.agent.let_go(Owner::Program, product);
+        }
+        let terms = self.terms.get(&product).cloned().unwrap_or_default();
+        let request =
+            ClaimRequest { product, keys, terms: Terms { seats, ..terms }, program: self.program.clone() };
+        self.agent.hold(Owner::Program, request).map(drop)
     }
 
     /// Writes to the board what changed since it was last written to.
     fn show(&mut self, board: &Board) {
-        let now: BTreeMap<Product, Standing> = self.standings().collect();
+        let now: BTreeMap<Product, Standing> = self.agent.standings().map(standing).collect();
         if now != self.shown {
-            let gone = self.shown.keys().filter(|product| !now.contains_key(product)).map(|p| (*p, None));
+            let gone = self.shown.iter().filter(|(product, _)| !now.contains_key(product));
+            board.remove(gone.map(|(product, standing)| (*product, standing.claim)));
             let changed = now.iter().filter(|(product, standing)| self.shown.get(product) != Some(standing));
-            let changed = changed.map(|(product, standing)| (*product, Some(standing.clone())));
-            board.write(gone.chain(changed).collect::<Vec<_>>());
+            board.write(changed.map(|(product, standing)| (*product, Entry::Held(standing.clone()))));
             self.shown = now;
         }
         let counts = self.tally();
@@ -93,19 +105,11 @@ impl Own {
         }
     }
 
-    fn standings(&self) -> impl Iterator<Item = (Product, Standing)> {
-        self.agent.standings().map(|s| {
-            let settled = s.state != State::Probing && !s.pending;
-            let decision = s.decision.clone();
-            (s.product, Standing { decision, state: s.state, settled, refused: None, away: None })
-        })
-    }
-
     fn tally(&self) -> Counts {
         let state = |s: &&Standing| matches!(s.state, State::Conflict | State::Duplicate);
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        debug_assert!(self.shown.len() <= CLAIMS);
         let counters = self.agent.counters();
+        let (plugins, stalled) = self.agent.plugins_and_stalled();
         Counts {
             received: counters.received(),
             sent: counters.transmitted,
@@ -117,11 +121,16 @@ impl Own {
             conflicts: count(self.shown.values().filter(state).count()),
             state: self.shown.values().map(|standing| standing.state).max(),
             lost_events: self.agent.lost_events(),
-            plugins: 0,
-            stalled: 0,
+            plugins,
+            stalled,
             mode: Some(Mode::Own),
             connected: true,
         }
+    }
+
+    /// Tells a loss for which there was no room before.
+    pub(super) fn settle(&mut self) {
+        self.agent.settle_losses();
     }
 
     pub(super) fn answer(&mut self, answer: Answer) {
@@ -137,8 +146,14 @@ impl Own {
     }
 
     pub(super) fn forsake(self) {
-        std::mem::forget(self.agent);
+        self.agent.forsake();
     }
+}
+
+fn standing(found: event_loop::Standing<'_>) -> (Product, Standing) {
+    let event_loop::Standing { product, claim, state, decision, pending } = found;
+    let settled = state != State::Probing && !pending;
+    (product, Standing { claim, decision: decision.clone(), state, settled, away: None })
 }
 
 impl AsFd for Own {

@@ -9,6 +9,7 @@ use toml::{Table, Value};
 use super::Mode;
 use super::failure::Failure;
 use crate::config::{Config, LicenseConfig};
+use crate::event_loop::Terms;
 use crate::paths::{Environment, Profile};
 use crate::plugin::{PluginSpec, StaticPlugin};
 
@@ -36,7 +37,7 @@ pub(super) struct Plan {
     /// Plugins of the program itself.
     pub(super) plugins: Vec<PluginSpec>,
     /// Group and role of licenses that the program may claim.
-    pub(super) terms: Vec<LicenseConfig>,
+    pub(super) terms: BTreeMap<Product, Terms>,
     /// A control socket is served, or connected to, where it was said.
     pub(super) control_set: bool,
 }
@@ -149,9 +150,13 @@ impl Settings {
         Ok(())
     }
 
-    /// Reads everything that was set as if it stood in one file.
-    pub(super) fn plan(&self) -> Result<Plan, Failure> {
-        let mut document = Table::from_iter([("agent".to_owned(), Value::Table(self.agent.clone()))]);
+    /// Reads everything that was set as if it stood in one file; `port` is that of adopted sockets.
+    pub(super) fn plan(&self, port: Option<u16>) -> Result<Plan, Failure> {
+        let mut agent = self.agent.clone();
+        if let Some(port) = port {
+            agent.insert("port".to_owned(), i64::from(port).into());
+        }
+        let mut document = Table::from_iter([("agent".to_owned(), Value::Table(agent))]);
         let licenses = self.licenses.iter().map(|(product, table)| {
             let mut table = table.clone();
             table.insert("product".to_owned(), product.as_str().into());
@@ -165,7 +170,8 @@ impl Settings {
         document.insert("plugin".to_owned(), Value::Array(plugins.collect()));
         let mut config = read(&document, self.profile, &Environment::of_this_process())?;
         let whole = |license: &LicenseConfig| self.licenses.get(&license.product).is_some_and(is_whole);
-        let (licenses, terms) = config.licenses.into_iter().partition(whole);
+        let (licenses, terms): (Vec<_>, Vec<_>) = config.licenses.into_iter().partition(whole);
+        let terms = terms.into_iter().map(|license| (license.product, Terms::of_license(&license))).collect();
         config.licenses = licenses;
         // That there is no license yet is what a program that claims one is like.
         config.warnings.clear();

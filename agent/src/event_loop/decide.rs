@@ -87,6 +87,8 @@ impl Agent {
     /// Numbers a record and hands it to everyone; `asks` for verdicts on that claim.
     fn publish(&mut self, body: Body, asks: Option<ClaimId>) {
         self.seq += 1;
+        // Of a claim that was let go meanwhile no verdict would be taken.
+        let asks = asks.filter(|claim| self.held.contains_key(claim));
         let until = self.now.boot.after(PATIENCE);
         let record = Arc::new(Record {
             seq: self.seq,
@@ -163,7 +165,7 @@ impl Agent {
 
     /// Works out the verdicts; one that changed is a record of its own.
     pub(super) fn settle_verdicts(&mut self) {
-        let late = |h: &super::Held| h.verdict.deadline().is_some_and(|at| at <= self.now.boot);
+        let late = |h: &super::claims::Held| h.verdict.deadline().is_some_and(|at| at <= self.now.boot);
         if !std::mem::take(&mut self.unsettled) && !self.held.values().any(late) {
             return;
         }

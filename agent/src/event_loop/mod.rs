@@ -6,6 +6,7 @@
 //!
 //! One turn: all input, then time, then consequences, then output.  The clock is read once a turn.
 
+mod claims;
 mod decide;
 mod filing;
 mod links;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serialnumberd_core::{AllOn, ClaimId, ClaimKeys, Engine, Mono, Now, Product, Standard};
+use serialnumberd_core::{AllOn, Engine, Mono, Now, Standard};
 
 use crate::config::Config;
 use crate::control::server::Server;
@@ -36,11 +37,11 @@ use crate::identity::StateDir;
 use crate::plugin::{HostInfo, PluginHost};
 use crate::record::Record;
 use crate::socket::{self, Batch, Link, Monitor, Sockets};
-use crate::verdict::ClaimVerdict;
 use crate::{clock, status};
 
-pub(crate) use program::Audience;
+pub use claims::{ClaimRequest, Owner, Terms};
 pub use program::Program;
+pub(crate) use program::{Audience, Standing};
 
 impl AsFd for Agent {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -68,13 +69,6 @@ pub struct Setup {
     pub control: bool,
     /// Keep the records for [`Agent::poll_record`].
     pub records: bool,
-}
-
-/// A claim as the agent remembers it beside the engine.
-struct Held {
-    product: Product,
-    keys: ClaimKeys,
-    verdict: ClaimVerdict,
 }
 
 /// The agent.
@@ -110,7 +104,9 @@ pub struct Agent {
     state: StateDir,
     archivist: Archivist<requests::Asker>,
     filing: filing::Filing,
-    held: BTreeMap<ClaimId, Held>,
+    held: claims::Book,
+    /// New claims of clients are bounded in time.
+    pace: claims::Pace,
     /// Something happened that a verdict may depend on.
     unsettled: bool,
     /// Sending told the engine something new, after its events were taken: another turn is due at once.

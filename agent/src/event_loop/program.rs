@@ -1,24 +1,23 @@
 //! The program that embeds the agent: what it brings, what it is told, and what it thinks of a claim.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use serialnumberd_core::{ClaimId, ClaimKeys, License, Product, State};
+use serialnumberd_core::{ClaimId, Product, State};
 use serialnumberd_plugin::abi::slnd_ev_bit;
 
 use super::Agent;
-use crate::clock;
-use crate::config::LicenseConfig;
+use crate::control::server::Server;
 use crate::counters::Counters;
 use crate::plugin::{self, Answer, Outbox, PluginSpec};
 use crate::record::{Decision, Record};
+use crate::socket::Adopted;
 use crate::verdict::Policy;
 
 /// What a program gives to the agent that it embeds.
 #[derive(Debug, Default)]
 pub struct Program {
-    /// Bound UDP sockets, at most one of a family: none are opened then.
-    pub sockets: Vec<OwnedFd>,
+    /// Bound UDP sockets: if there are any, none are opened, whatever port and address the configuration has.
+    pub sockets: Adopted,
     /// Plugins beside the configuration's.
     pub plugins: Vec<PluginSpec>,
     /// Where records go that the program wants.
@@ -71,6 +70,7 @@ impl Audience {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Standing<'a> {
     pub(crate) product: Product,
+    pub(crate) claim: ClaimId,
     pub(crate) state: State,
     pub(crate) decision: &'a Decision,
     /// A verdict is awaited.
@@ -83,7 +83,7 @@ impl Agent {
         self.held.iter().filter_map(|(claim, held)| {
             let state = self.engine.claim_brief(claim)?.state;
             let (decision, pending) = (&held.verdict.decision, held.verdict.is_pending());
-            Some(Standing { product: held.product, state, decision, pending })
+            Some(Standing { product: held.product, claim: *claim, state, decision, pending })
         })
     }
 
@@ -91,57 +91,32 @@ impl Agent {
         &self.counters
     }
 
+    /// How many plugins there are, and how many of them are stalled.
+    pub(crate) fn plugins_and_stalled(&self) -> (u32, u32) {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let (all, stalled) = self.plugins.count();
+        (count(all), count(stalled))
+    }
+
     /// Events that the program did not get.
     pub(crate) fn lost_events(&self) -> u64 {
         self.program.as_ref().map_or(0, Audience::lost)
     }
 
-    /// Holds a license for the program.
-    pub(crate) fn hold_for_program(
-        &mut self,
-        product: Product,
-        keys: ClaimKeys,
-        seats: u16,
-        terms: Option<&LicenseConfig>,
-    ) -> Result<(), String> {
-        self.now = clock::now();
-        let id = keys.id();
-        let since_ms = self.state.since_ms(&id);
-        let held =
-            super::Held { product, keys: keys.clone(), verdict: crate::verdict::ClaimVerdict::default() };
-        let license = License {
-            product,
-            keys,
-            seats,
-            group: terms.map(|t| t.group.clone()).unwrap_or_default(),
-            standby: terms.is_some_and(|t| t.standby),
-            standbys: terms.map_or(0, |t| t.standbys),
-            since_ms,
-        };
-        self.engine
-            .claim(self.now, &mut super::os_entropy, license)
-            .map_err(|e| format!("license {product}: {e}"))?;
-        self.held.insert(id, held);
-        self.remember_since();
-        self.tell_claims();
-        Ok(())
+    /// Tells the program what it lost, if there is room for that.
+    pub(crate) fn settle_losses(&mut self) {
+        self.program.iter_mut().for_each(Audience::settle);
     }
 
-    /// Gives a license of the program back.
-    pub(crate) fn let_go_for_program(&mut self, product: Product) {
-        self.now = clock::now();
-        let held: Vec<ClaimId> =
-            self.held.iter().filter(|(_, h)| h.product == product).map(|(claim, _)| *claim).collect();
-        for claim in held {
-            self.engine.release(self.now, &mut super::os_entropy, &claim);
-            self.held.remove(&claim);
-            self.plugins.set_holders(product, None);
-        }
-        self.tell_claims();
-    }
-
-    fn tell_claims(&mut self) {
-        self.plugins.set_claims(self.held.iter().map(|(claim, held)| (*claim, held.product)).collect());
+    /// Ends in a forked child, where the agent is the parent's: closes this process's copies of the descriptors, and
+    /// neither says goodbye nor removes, unlocks or joins anything.
+    ///
+    /// Threads are not copied by a fork, and may have held any lock: what they share is left alone.
+    pub fn forsake(self) {
+        let Agent { state, archivist, plugins, control, .. } = self;
+        std::mem::forget((archivist, plugins));
+        state.forsake();
+        control.into_iter().for_each(Server::forsake);
     }
 
     /// The program's opinion, asked for or given of its own accord; it counts from the next turn on, which is due at

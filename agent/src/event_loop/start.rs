@@ -9,12 +9,13 @@ use std::sync::atomic::AtomicBool;
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use serialnumberd_core::{
-    ClaimKeys, Crypto as _, Engine, Identity, License, Serial, Settings, Standard, wire::HostName,
+    ClaimKeys, Crypto as _, Engine, Identity, Serial, Settings, Standard, wire::HostName,
 };
 
+use super::claims::Pace;
 use super::filing::Filing;
 use super::requests::Asker;
-use super::{Agent, Held, Program, Setup, Wake, host_info, host_name, os_entropy};
+use super::{Agent, Program, Setup, Wake, host_info, host_name, os_entropy};
 use crate::clock;
 use crate::config::{AgentConfig, Config, LicenseConfig};
 use crate::control::{Access, server::Server};
@@ -24,7 +25,6 @@ use crate::generation::Generation;
 use crate::identity::StateDir;
 use crate::plugin::{Clocks, PluginError, PluginHost, PluginSpec};
 use crate::socket::{Batch, Family, Monitor, Sockets};
-use crate::verdict::ClaimVerdict;
 
 pub(super) const V4: Token = Token(0);
 pub(super) const V6: Token = Token(1);
@@ -49,9 +49,14 @@ impl Agent {
     ///
     /// # Errors
     /// As [`Agent::start`].
-    pub fn embed(setup: Setup, program: Program) -> Result<Agent, String> {
-        let agent = &setup.config.agent;
-        let sockets = Sockets::bind(agent.port, agent.address).map_err(|e| e.to_string())?;
+    pub fn embed(mut setup: Setup, program: Program) -> Result<Agent, String> {
+        let agent = &mut setup.config.agent;
+        let sockets = if program.sockets.is_empty() {
+            Sockets::bind(agent.port, agent.address).map_err(|e| e.to_string())?
+        } else {
+            Sockets::adopt(program.sockets)?
+        };
+        (agent.port, agent.address) = (sockets.port(), sockets.address());
         let now = clock::now();
         let state = StateDir::open(&agent.state_dir)?;
         let identity = Identity { seed: state.seed()?, runs: state.runs() };
@@ -97,6 +102,7 @@ impl Agent {
             archivist,
             filing: Filing::default(),
             held: BTreeMap::new(),
+            pace: Pace::default(),
             unsettled: true,
             again: false,
             plugins,
@@ -115,28 +121,12 @@ impl Agent {
         };
         agent.look_to_itself();
         agent.look_at_links();
-        let licenses = agent.setup.config.licenses.clone();
-        for (license, keys) in licenses.iter().zip(keys) {
-            agent.claim(license, keys)?;
-        }
+        agent.claim_licenses(keys)?;
         agent.log_start();
         if let Some(control) = &mut agent.control {
             control.publish()?;
         }
         Ok(agent)
-    }
-
-    /// Claims a license whose keys are derived.
-    pub(super) fn claim(&mut self, license: &LicenseConfig, keys: ClaimKeys) -> Result<(), String> {
-        let id = keys.id();
-        let since_ms = self.state.since_ms(&id);
-        let held = Held { product: license.product, keys: keys.clone(), verdict: ClaimVerdict::default() };
-        self.engine
-            .claim(self.now, &mut os_entropy, core_license(license, keys, since_ms))
-            .map_err(|e| format!("license {}: {e}", license.product))?;
-        self.held.insert(id, held);
-        self.remember_since();
-        Ok(())
     }
 
     /// Keeps since when claims are held.
@@ -244,16 +234,4 @@ pub(super) fn derive(license: &LicenseConfig) -> Result<ClaimKeys, String> {
     let serial =
         Serial::new(license.serial.expose()).map_err(|e| format!("license {}: {e}", license.product))?;
     Ok(ClaimKeys::derive::<serialnumberd_core::Standard>(&license.product, &serial))
-}
-
-pub(super) fn core_license(license: &LicenseConfig, keys: ClaimKeys, since_ms: u64) -> License {
-    License {
-        product: license.product,
-        keys,
-        seats: license.seats,
-        group: license.group.clone(),
-        standby: license.standby,
-        standbys: license.standbys,
-        since_ms,
-    }
 }

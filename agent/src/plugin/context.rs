@@ -22,6 +22,7 @@ use super::mailbox::Mailbox;
 use super::permission::Permissions;
 use super::shared::{Claims, Clocks, Doorbell, HolderTable, Message, Shared};
 use super::timers::{Due, Timers};
+use crate::logging::Scope;
 
 thread_local! {
     /// The instance whose own thread this is.
@@ -44,6 +45,8 @@ pub(super) struct Context {
     timers: Mutex<Timers>,
     wakes: Mutex<Vec<u64>>,
     log_rate: Mutex<Rate>,
+    /// A thread that the plugin made writes to the agent's log, too.
+    scope: Scope,
     holders: Mutex<Option<Arc<HolderTable>>>,
     claims: Mutex<Option<Arc<Claims>>>,
 }
@@ -79,6 +82,7 @@ impl Context {
             timers: Mutex::default(),
             wakes: Mutex::default(),
             log_rate,
+            scope: Scope::present(),
             holders: Mutex::default(),
             claims: Mutex::default(),
         }));
@@ -108,6 +112,10 @@ impl Context {
     }
 
     pub(super) fn log(&self, level: log::Level, bytes: &[u8]) {
+        self.scope.within(|| self.log_line(level, bytes));
+    }
+
+    fn log_line(&self, level: log::Level, bytes: &[u8]) {
         if !log::log_enabled!(target: &self.id, level) {
             return;
         }

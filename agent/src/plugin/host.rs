@@ -25,6 +25,7 @@ use super::reload::Reload;
 use super::shared::{Claims, Clocks, Doorbell, HolderTable, Message, Shared, Wake};
 use super::spec::{Action, Decider, Isolation, PluginSpec, Source, VerdictUse};
 use super::worker;
+use crate::logging::Scope;
 use crate::record::Record;
 
 /// How long plugins that did start may take to stop because another one did not.
@@ -129,10 +130,11 @@ impl PluginHost {
             commands: commands_end,
             ready: ready_end,
         };
+        let scope = Scope::present();
         // The kernel shows 15 bytes of a thread's name.
         let thread = thread::Builder::new()
             .name(format!("slnd-{id}").chars().take(15).collect())
-            .spawn(move || worker::run(job))
+            .spawn(move || scope.within(|| worker::run(job)))
             .map_err(|error| {
                 PluginError::new(&id, Rule::LifeCycle, format!("no thread can be made for it: {error}"))
             })?;
@@ -293,6 +295,12 @@ impl PluginHost {
                 instance.shared.holders.put(Arc::clone(&table));
             }
         }
+    }
+
+    /// How many plugins there are, and how many of them were stalled at the last [`PluginHost::tick`].
+    #[must_use]
+    pub fn count(&self) -> (usize, usize) {
+        (self.instances.len(), self.instances.iter().filter(|instance| instance.is_stalled()).count())
     }
 
     /// How each plugin does, in the order of the specs.  Never waits for one.

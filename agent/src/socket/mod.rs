@@ -9,6 +9,7 @@
 //!   kernel ─ recvmmsg ─▶ Batch ─▶ Arrival ─▶ engine ─▶ Transmit ─▶ Sockets::transmit ─ sendmsg ─▶ kernel
 //! ```
 
+mod adopt;
 mod batch;
 mod control;
 mod endpoint;
@@ -33,6 +34,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
+pub use adopt::Adopted;
 pub use batch::Batch;
 pub use error::BindError;
 pub use groups::GROUP;

@@ -1,7 +1,10 @@
 //! The system calls that no safe wrapper offers: `recvmmsg`, `sendmsg` and some socket options.
 //!
 //! It moves bytes and flags.  What they mean is read in `control.rs`, in safe code; nothing here decides.
-#![allow(unsafe_code, reason = "recvmmsg, sendmsg and three socket options have no safe wrapper that fits")]
+#![allow(
+    unsafe_code,
+    reason = "recvmmsg, sendmsg, some socket options and mio's raw descriptor have no safe wrapper that fits"
+)]
 
 use std::io;
 use std::mem;
@@ -199,6 +202,18 @@ pub(super) fn set_option(socket: BorrowedFd<'_>, level: c_int, name: c_int, valu
     // SAFETY: the pointer is to a c_int on this stack frame and `len` is its size; the kernel only reads it.
     let done = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Reads an option whose value is an `int`.
+pub(super) fn option(socket: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<c_int> {
+    let mut value: c_int = 0;
+    let mut len = libc::socklen_t::try_from(mem::size_of::<c_int>()).map_err(io::Error::other)?;
+    // SAFETY: the pointer is to a c_int on this stack frame and `len` is its size; the kernel writes no more.
+    let done = unsafe {
+        let room = (&raw mut value).cast();
+        libc::getsockopt(socket.as_raw_fd(), level, name, room, &raw mut len)
+    };
+    if done == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
 }
 
 /// How many datagrams the kernel has ever dropped on this socket, modulo 2^32.
