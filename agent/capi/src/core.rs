@@ -1,19 +1,11 @@
-//! The safe facade, and the lock before it: held for a turn or a call, never while a callback runs.
-//!
-//! In a forked child whoever held the lock does not exist; [`Core::take_in_child`] is the one way past it.
+//! The safe facade behind its lock, which is held for a turn or a call and never while on_events runs.
 
-use std::cell::{Cell, UnsafeCell};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agent::embed::Embedded;
-use serialnumberd_plugin::abi::{SLND_E_AGAIN, SLND_E_CLOSED, SLND_E_PANIC};
+use serialnumberd_plugin::abi::{SLND_E_CLOSED, SLND_E_PANIC};
 
 use crate::barrier::Refusal;
-
-thread_local! {
-    /// This thread is inside [`Core::with`]: a callback of the log that wants in again would wait for itself.
-    static HOLDS: Cell<bool> = const { Cell::new(false) };
-}
 
 /// What the lock protects.
 pub(crate) struct Inside {
@@ -23,60 +15,32 @@ pub(crate) struct Inside {
     pub(crate) adopted: usize,
 }
 
-pub(crate) struct Core {
-    lock: Mutex<()>,
-    inside: UnsafeCell<Option<Inside>>,
-}
-
-// SAFETY: `inside` is only touched under the lock, or by the only thread of a forked child; `Inside` is Send.
-unsafe impl Sync for Core {}
-
-const _: fn() = || {
-    fn is_send<T: Send>() {}
-    is_send::<Inside>();
-};
+/// `None` once the agent has ended.
+pub(crate) struct Core(Mutex<Option<Inside>>);
 
 impl Core {
     pub(crate) fn new(embedded: Embedded) -> Core {
-        let inside = Inside { embedded, is_started: false, adopted: 0 };
-        Core { lock: Mutex::new(()), inside: UnsafeCell::new(Some(inside)) }
+        Core(Mutex::new(Some(Inside { embedded, is_started: false, adopted: 0 })))
     }
 
     /// Uses the facade; waits for another thread's use of it, which is a turn at most.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inside) -> Result<R, Refusal>) -> Result<R, Refusal> {
-        if HOLDS.get() {
-            return Err(Refusal::new(SLND_E_AGAIN, "not from inside on_log"));
-        }
-        let _lock = self.lock.lock().map_err(|_| Refusal::new(SLND_E_PANIC, "an earlier call panicked"))?;
-        HOLDS.set(true);
-        let _held = Held;
-        // SAFETY: under the lock.
-        let inside = unsafe { &mut *self.inside.get() };
+        let mut inside = self.0.lock().map_err(|_| Refusal::new(SLND_E_PANIC, "an earlier call panicked"))?;
         f(inside.as_mut().ok_or_else(|| Refusal::new(SLND_E_CLOSED, "the agent has ended"))?)
     }
 
     /// Takes the facade away, also after a panic.
     pub(crate) fn take(&self) -> Option<Embedded> {
-        let _lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        // SAFETY: under the lock.
-        unsafe { &mut *self.inside.get() }.take().map(|inside| inside.embedded)
+        facade(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes the facade away in a forked child, whoever held the lock in the parent.  It may be in the middle of
-    /// a change: fit for [`Embedded::forsake`] and nothing else.
-    ///
-    /// # Safety
-    /// In a forked child, by the only thread that it has of the parent's.
-    pub(crate) unsafe fn take_in_child(&self) -> Option<Embedded> {
-        // SAFETY: the caller's promise: nobody else is here.
-        unsafe { &mut *self.inside.get() }.take().map(|inside| inside.embedded)
+    /// Takes the facade away in a forked child, if it is whole: not if the fork came while another thread changed it,
+    /// which does not exist here and will never unlock it.
+    pub(crate) fn take_in_child(&self) -> Option<Embedded> {
+        self.0.try_lock().ok().and_then(facade)
     }
 }
 
-struct Held;
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        HOLDS.set(false);
-    }
+fn facade(mut inside: MutexGuard<'_, Option<Inside>>) -> Option<Embedded> {
+    inside.take().map(|inside| inside.embedded)
 }

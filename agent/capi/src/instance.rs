@@ -7,25 +7,25 @@
 use std::cell::Cell;
 use std::os::fd::RawFd;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use agent::embed::{Embedded, Handle};
-use serialnumberd_plugin::abi::{SLND_E_CLOSED, SLND_E_NOT_WORKER, slnd_status};
+use serialnumberd_plugin::abi::{SLND_E_AGAIN, SLND_E_CLOSED, SLND_E_NOT_WORKER, slnd_status};
 
 use crate::argument::usable;
 use crate::barrier::{Refusal, caught};
-use crate::callbacks::Callbacks;
+use crate::callbacks::{Callbacks, LogGate, is_logging};
 use crate::core::Core;
 use crate::origin::Origin;
+use crate::presence::Presence;
 
 /// Opaque: an agent. Made by slnd_agent_new, freed by slnd_agent_free.
 pub struct slnd_agent {
     /// Which process made it.
     origin: Origin,
-    /// How many calls are inside, and [`FREED`].
-    calls: AtomicU32,
+    presence: Presence,
     /// Somebody sets it up or turns its loop: the seat is taken.
     is_seated: AtomicBool,
     /// Why the loop of spawn ended before it was asked to.
@@ -34,15 +34,11 @@ pub struct slnd_agent {
     pub(crate) fd: RawFd,
     pub(crate) core: Core,
     pub(crate) callbacks: Callbacks,
+    log: Arc<LogGate>,
     /// Nothing may be bound.
     pub(crate) no_bind: bool,
     pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
 }
-
-/// slnd_agent_free was called.
-const FREED: u32 = 1 << 31;
-/// The agent is being torn down: no later call is the last one out.
-const TORN: u32 = 1 << 30;
 
 thread_local! {
     /// Calls of this thread that are inside some agent: more than the one that asks means inside a callback.
@@ -50,16 +46,22 @@ thread_local! {
 }
 
 impl slnd_agent {
-    pub(crate) fn new(embedded: Embedded, callbacks: Callbacks, no_bind: bool) -> slnd_agent {
+    pub(crate) fn new(
+        embedded: Embedded,
+        callbacks: Callbacks,
+        log: Arc<LogGate>,
+        no_bind: bool,
+    ) -> slnd_agent {
         slnd_agent {
             origin: Origin::here(),
-            calls: AtomicU32::new(0),
+            presence: Presence::default(),
             is_seated: AtomicBool::new(false),
             failure: OnceLock::new(),
             handle: embedded.handle(),
             fd: embedded.fd(),
             core: Core::new(embedded),
             callbacks,
+            log,
             no_bind,
             thread: Mutex::new(None),
         }
@@ -75,7 +77,7 @@ impl slnd_agent {
     }
 
     pub(crate) fn is_freed(&self) -> bool {
-        self.calls.load(Ordering::Acquire) & FREED != 0
+        self.presence.is_freed()
     }
 
     /// Takes the seat, for setting it up or for turning its loop.
@@ -105,6 +107,9 @@ pub(crate) unsafe fn look<'a>(agent: *const slnd_agent) -> Result<&'a slnd_agent
 /// # Safety
 /// As [`look`].
 pub(crate) unsafe fn enter(agent: *const slnd_agent) -> Result<Call, Refusal> {
+    if is_logging() {
+        return Err(Refusal::new(SLND_E_AGAIN, "not from inside on_log"));
+    }
     // SAFETY: the caller's promise.
     let call = Call::new(unsafe { look(agent) }?);
     if call.is_freed() {
@@ -146,7 +151,7 @@ unsafe impl Send for Entry {}
 
 impl Entry {
     pub(crate) fn new(agent: &slnd_agent) -> Entry {
-        agent.calls.fetch_add(1, Ordering::AcqRel);
+        agent.presence.enter();
         Entry(NonNull::from(agent))
     }
 
@@ -163,7 +168,7 @@ impl Drop for Entry {
         if !agent.origin.is_here() {
             return;
         }
-        if agent.calls.fetch_sub(1, Ordering::AcqRel) == FREED | 1 {
+        if agent.presence.leave() {
             tear_down(agent);
             // SAFETY: it came from a box; nobody is inside, and whoever comes now breaks the rule of free.
             drop(unsafe { Box::from_raw(self.0.as_ptr()) });
@@ -171,17 +176,15 @@ impl Drop for Entry {
     }
 }
 
-/// Says goodbye and ends.  What it logs may come back as calls: they are refused.
+/// Says goodbye and ends.
 fn tear_down(agent: &slnd_agent) {
-    agent.calls.fetch_or(TORN, Ordering::AcqRel);
     let torn = caught(|| {
-        if let Some(embedded) = agent.core.take() {
-            embedded.shut_down();
-        }
+        agent.core.take().map(Embedded::shut_down);
         Ok(())
     });
     // After a panic there is nobody to be told: free has no status.
     drop(torn);
+    agent.log.close();
 }
 
 /// Marks this thread as inside.
@@ -225,12 +228,15 @@ pub(crate) unsafe fn free(agent: *mut slnd_agent) -> Result<(), Refusal> {
         forsake(agent);
         return Ok(());
     }
-    let call = Call::new(agent);
-    if agent.calls.fetch_or(FREED, Ordering::AcqRel) & FREED != 0 {
+    if is_logging() {
+        // Some call is around this, or this thread is a plugin's: the last call that ends tears it down.
+        agent.presence.free();
+        agent.handle.stop();
         return Ok(());
     }
+    let call = Call::new(agent);
     agent.handle.stop();
-    if !call.is_in_callback() {
+    if agent.presence.free() && !call.is_in_callback() {
         let thread = agent.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // It caught its panics.
         let _ended = thread.map(JoinHandle::join);
@@ -240,8 +246,7 @@ pub(crate) unsafe fn free(agent: *mut slnd_agent) -> Result<(), Refusal> {
 
 /// In a forked child: closes the descriptors, which the parent goes on using, and leaks the rest.
 fn forsake(agent: &slnd_agent) {
-    // SAFETY: the only thread of this child; those that might have been inside stayed in the parent.
-    if let Some(embedded) = unsafe { agent.core.take_in_child() } {
+    if let Some(embedded) = agent.core.take_in_child() {
         embedded.forsake();
     }
 }

@@ -6,8 +6,9 @@
 //!                    │ argument   pointers, lengths and texts, each looked at before it is used
 //!                    ▼
 //!                 instance      one slnd_agent: who is inside, who turns the loop, who frees it
+//!                    │ presence   how many are inside, and which of them is the last
 //!                    │ origin     a forked child is told so
-//!                    │ core       the safe facade behind its lock, and the one way past it
+//!                    │ core       the safe facade behind its lock
 //!                    │ turn       a turn of the loop: locked, then the callbacks, unlocked
 //!                    ▼
 //!                 agent::embed
@@ -31,6 +32,7 @@ mod core;
 mod functions;
 mod instance;
 mod origin;
+mod presence;
 mod signals;
 mod turn;
 mod types;

@@ -20,9 +20,9 @@ pub type slnd_event_cb = Option<
     ),
 >;
 
-/// Takes a line of the log: `len` bytes of UTF-8 and a NUL, without a newline. On any thread, at any time between
-/// slnd_agent_new and the end of slnd_agent_free, several at once, and also from inside other calls. From here only
-/// functions marked \[any\] may be called, and slnd_agent_free, which then takes effect when the call around it ends.
+/// Takes a line of the log: `len` bytes of UTF-8 and a NUL, without a newline. On any thread, several at once, and also
+/// from inside other calls: it must not block, and functions that take an agent answer SLND_E_AGAIN here, but for
+/// slnd_agent_stop. After slnd_agent_free returned, or what it was deferred to, it is not called any more.
 pub type slnd_log_cb =
     Option<unsafe extern "C" fn(user: *mut c_void, level: slnd_level, msg: *const c_char, len: usize)>;
 

@@ -8,7 +8,7 @@ use serialnumberd_plugin::abi::*;
 
 use crate::argument::{c_text, check_size, options, read_grown, usable, write_sized};
 use crate::barrier::{Refusal, guard};
-use crate::callbacks::Callbacks;
+use crate::callbacks::{Callbacks, LogGate};
 use crate::constants::*;
 use crate::convert::DEFAULTS;
 use crate::core::Inside;
@@ -47,10 +47,11 @@ pub unsafe extern "C" fn slnd_agent_new(
         // SAFETY: the caller's struct, of the size that it states.
         let config = unsafe { read_grown(config, DEFAULTS) }?;
         let callbacks = Callbacks::new(&config);
-        let mut embedded = Embedded::new(callbacks.sink())?;
+        let log = LogGate::new(callbacks);
+        let mut embedded = Embedded::new(log.sink())?;
         // SAFETY: the caller's text.
         unsafe { apply(&config, &mut embedded) }?;
-        let agent = slnd_agent::new(embedded, callbacks, config.flags & SLND_CONFIG_NO_BIND != 0);
+        let agent = slnd_agent::new(embedded, callbacks, log, config.flags & SLND_CONFIG_NO_BIND != 0);
         // SAFETY: as above.
         unsafe { out.write(Box::into_raw(Box::new(agent))) };
         Ok(())

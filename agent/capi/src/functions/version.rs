@@ -4,11 +4,6 @@ use std::ffi::{CStr, c_char};
 
 use serialnumberd_plugin::abi::*;
 
-const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-    Ok(text) => text,
-    Err(_) => panic!("a version has no NUL inside"),
-};
-
 /// \[any\] The version of this interface as the loaded library has it: major, minor and patch, 8 bits each;
 /// compare with SLND_VERSION_NUMBER.
 #[unsafe(no_mangle)]
@@ -36,6 +31,11 @@ const fn number(text: &str) -> u32 {
 /// \[any\] The same as text, "1.0.0"; static.
 #[unsafe(no_mangle)]
 pub extern "C" fn slnd_version_string() -> *const c_char {
+    const VERSION: &CStr =
+        match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+            Ok(text) => text,
+            Err(_) => panic!("a version has no NUL inside"),
+        };
     VERSION.as_ptr()
 }
 
