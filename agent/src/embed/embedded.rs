@@ -15,6 +15,7 @@ use super::settings::Settings;
 use super::{Delivery, Mode, StaticPlugin};
 use crate::event_loop::{Audience, Program};
 use crate::logging::{Scope, Sink};
+use crate::paths::Environment;
 use crate::plugin::Outbox;
 use crate::socket::Adopted;
 
@@ -176,7 +177,7 @@ impl Embedded {
                 "mode = \"connect\" is not possible with this library",
             ));
         }
-        let plan = before.settings.plan(before.sockets.port())?;
+        let plan = before.settings.plan(before.sockets.port(), &Environment::of_this_process())?;
         let sockets = std::mem::take(&mut before.sockets);
         let (outbox, inbox) = Outbox::new(INBOX);
         let audience = before.wants.map(|wants| Audience::new(wants, outbox));
