@@ -166,10 +166,10 @@ impl Embedded {
     /// One sentence that says what, where and what to do; then it can be set otherwise and started again, but adopted
     /// sockets are gone.
     pub fn start(&mut self) -> Result<(), Failure> {
-        self.scope.clone().within(|| self.begin())
+        self.scope.clone().within(|| self.begin(INBOX))
     }
 
-    fn begin(&mut self) -> Result<(), Failure> {
+    fn begin(&mut self, room: usize) -> Result<(), Failure> {
         let before = self.before()?;
         if before.settings.mode == Mode::Connect {
             return Err(Failure::new(
@@ -179,7 +179,7 @@ impl Embedded {
         }
         let plan = before.settings.plan(before.sockets.port(), &Environment::of_this_process())?;
         let sockets = std::mem::take(&mut before.sockets);
-        let (outbox, inbox) = Outbox::new(INBOX);
+        let (outbox, inbox) = Outbox::new(room);
         let audience = before.wants.map(|wants| Audience::new(wants, outbox));
         let program = Program { sockets, audience, ..Program::default() };
         let own = Own::start(plan, program, &self.shared.board)?;
@@ -241,4 +241,52 @@ impl Drop for Embedded {
 /// Both descriptors only say that there is something to do.
 fn readable() -> EpollEvent {
     EpollEvent::new(EpollFlags::EPOLLIN, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serialnumberd_plugin::abi::{SLND_EV_STATE, slnd_ev_bit};
+
+    use super::*;
+
+    #[test]
+    fn what_the_program_does_not_fetch_in_time_is_lost_and_told() {
+        // As many as are reserved for urgent events, and one: of 80 some are lost.
+        const ROOM: usize = 65;
+        const CLAIMS: u64 = 40;
+        let dir = tempfile::tempdir().unwrap();
+        let mut embedded = Embedded::new(None).unwrap();
+        let state = dir.path().join("state").display().to_string();
+        for (key, value) in
+            [("mode", "own"), ("state_dir", state.as_str()), ("port", "62722"), ("address", "127.0.8.60")]
+        {
+            embedded.set(key, value).unwrap();
+        }
+        embedded.want_events(slnd_ev_bit(SLND_EV_STATE));
+        embedded.begin(ROOM).unwrap();
+        let handle = embedded.handle();
+        (0..CLAIMS).for_each(|n| handle.claim(&format!("p{n}"), "S", 1).unwrap());
+        let began = crate::clock::boottime_ns();
+        // Without a fetch a question is answered by nobody, after 50 ms.
+        while handle.counts().lost_events + (ROOM as u64) < 2 * CLAIMS {
+            assert!(crate::clock::boottime_ns() - began < 20_000_000_000, "{:?}", handle.counts());
+            embedded.dispatch(1).unwrap();
+        }
+        assert_eq!(embedded.timeout(), Some(std::time::Duration::ZERO), "there is something to fetch");
+        let told: Vec<Delivery> = std::iter::from_fn(|| embedded.poll_delivery()).collect();
+        let (mut next, mut lost) = (1, 0);
+        for delivery in &told {
+            let (first, last) = match delivery {
+                Delivery::Event { record, .. } => (record.seq, record.seq),
+                Delivery::Lost(gap) => {
+                    lost += gap.count;
+                    (gap.first_seq, gap.last_seq)
+                }
+            };
+            assert!(first >= next, "in order, and none twice: {told:?}");
+            next = last + 1;
+        }
+        assert!(matches!(told.last(), Some(Delivery::Lost(_))), "a loss is told as soon as there is room");
+        assert_eq!((told.len(), lost), (ROOM + 1, handle.counts().lost_events));
+    }
 }

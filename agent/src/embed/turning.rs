@@ -1,7 +1,7 @@
 //! The loop of an embedded agent: waiting, dispatching, and what the program is told then.
 
 use std::fmt;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +20,10 @@ impl Embedded {
         self.outer.0.as_raw_fd()
     }
 
-    /// How long to wait for it at most; `None` is until it is ready, zero if the last dispatch left something.
+    /// How long to wait for it at most; `None` is until it is ready, zero if the last dispatch left something: work,
+    /// deliveries, or a stop that was not obeyed.
     pub fn timeout(&mut self) -> Option<Duration> {
-        if self.has_deliveries() {
+        if self.has_deliveries() || self.shared.wants_stop() {
             return Some(Duration::ZERO);
         }
         match &mut self.phase {
@@ -116,6 +117,12 @@ impl Embedded {
             Phase::Over => Err(Failure::closed()),
             Phase::Own(own) => self.scope.within(|| own.status_json()),
         }
+    }
+}
+
+impl AsFd for Embedded {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.outer.0.as_fd()
     }
 }
 
