@@ -190,9 +190,7 @@ fn register(
 }
 
 fn archivist(state: &StateDir, identity: &Identity, wake: &Wake) -> Archivist<Asker> {
-    let bell = wake.clone();
-    let signer = Standard::signer(&identity.seed);
-    Archivist::new(Shelf::of(state.path()), signer, Arc::new(move || bell.ring()))
+    Archivist::new(Shelf::of(state.path()), Standard::signer(&identity.seed), wake.bell())
 }
 
 fn start_plugins(
@@ -203,10 +201,9 @@ fn start_plugins(
 ) -> Result<PluginHost, String> {
     let mut specs = setup.config.plugin_specs().map_err(|e| e.to_string())?;
     specs.extend(more);
-    let bell = wake.clone();
     let clocks = Clocks { boot: Arc::new(clock::boottime_ns), wall: Arc::new(clock::wall_ns) };
     let claims = setup.config.licenses.iter().zip(keys).map(|(l, keys)| (keys.id(), l.product)).collect();
-    PluginHost::start(specs, Arc::new(move || bell.ring()), &host_info(), clocks, claims)
+    PluginHost::start(specs, wake.bell(), &host_info(), clocks, claims)
         .map_err(|e| with_place(&setup.config, &e))
 }
 
