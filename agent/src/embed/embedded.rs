@@ -12,7 +12,7 @@ use super::failure::{Failure, Kind};
 use super::handle::{Handle, Shared};
 use super::own::Own;
 use super::settings::Settings;
-use super::{Delivery, Mode, StaticPlugin};
+use super::{Delivery, Mode, Opinion, StaticPlugin};
 use crate::event_loop::{Audience, Program};
 use crate::logging::{Scope, Sink};
 use crate::paths::Environment;
@@ -48,6 +48,9 @@ pub struct Embedded {
     pub(super) outer: Epoll,
     pub(super) shared: Arc<Shared>,
     pub(super) inbox: Option<Consumer<Delivery>>,
+    /// ABSTAIN to each question that was fetched since the last dispatch: the inbox, which only that fills, is their
+    /// bound.
+    pub(super) unanswered: Vec<Opinion>,
     pub(super) scope: Scope,
     /// The process that made it.
     home: u32,
@@ -79,7 +82,8 @@ impl Embedded {
         let shared = Arc::new(Shared::new()?);
         outer.add(&shared.bell, readable()).map_err(fail)?;
         let phase = Phase::Before(Box::default());
-        Ok(Embedded { phase, outer, shared, inbox: None, scope: Scope::new(log), home: process::id() })
+        let (scope, home) = (Scope::new(log), process::id());
+        Ok(Embedded { phase, outer, shared, inbox: None, unanswered: Vec::new(), scope, home })
     }
 
     /// What other threads use.
@@ -126,8 +130,7 @@ impl Embedded {
     pub fn add_plugin(&mut self, path: &str, options: &[(String, String)]) -> Result<(), Failure> {
         let before = self.before()?;
         if before.no_plugins {
-            let what = format!("plugin {path}: this program said that no plugin file is to be loaded");
-            return Err(Failure::new(Kind::Denied, what));
+            return Err(no_file(&path));
         }
         before.settings.add_plugin(path, options)
     }
@@ -145,14 +148,16 @@ impl Embedded {
     }
 
     /// Which events are delivered, `SLND_EV_BIT` of each kind, and then must be fetched; without this, none, and no
-    /// verdict is asked for.  Changes nothing after the start.
+    /// verdict is asked for.  Who decides on DUPLICATE wants STATE, too: its opinion stands until it is asked again.
+    /// Changes nothing after the start.
     pub fn want_events(&mut self, mask: u64) {
         if let Phase::Before(before) = &mut self.phase {
             before.wants = Some(mask);
         }
     }
 
-    /// No plugin's file is ever loaded: [`Embedded::add_plugin`] is refused.  Changes nothing after the start.
+    /// No plugin's file is ever loaded: [`Embedded::add_plugin`] is refused, or, if it came before, the start.  Changes
+    /// nothing after the start.
     pub fn no_plugins(&mut self) {
         if let Phase::Before(before) = &mut self.phase {
             before.no_plugins = true;
@@ -178,6 +183,9 @@ impl Embedded {
             ));
         }
         let plan = before.settings.plan(before.sockets.port(), &Environment::of_this_process())?;
+        if let Some(plugin) = plan.config.plugins.first().filter(|_| before.no_plugins) {
+            return Err(no_file(&plugin.path.display()));
+        }
         let sockets = std::mem::take(&mut before.sockets);
         let (outbox, inbox) = Outbox::new(room);
         let audience = before.wants.map(|wants| Audience::new(wants, outbox));
@@ -236,6 +244,11 @@ impl Drop for Embedded {
     fn drop(&mut self) {
         if self.home == process::id() { self.end() } else { self.leave() }
     }
+}
+
+fn no_file(plugin: &dyn fmt::Display) -> Failure {
+    let what = format!("plugin {plugin}: this program said that no plugin's file is to be loaded");
+    Failure::new(Kind::Denied, what)
 }
 
 /// Both descriptors only say that there is something to do.

@@ -24,7 +24,7 @@ use crate::evidence::{Archivist, Shelf};
 use crate::generation::Generation;
 use crate::identity::StateDir;
 use crate::plugin::{Clocks, PluginError, PluginHost, PluginSpec};
-use crate::socket::{Batch, Family, Monitor, Sockets};
+use crate::socket::{Adopted, Batch, Family, Monitor, Sockets};
 
 pub(super) const V4: Token = Token(0);
 pub(super) const V6: Token = Token(1);
@@ -50,13 +50,8 @@ impl Agent {
     /// # Errors
     /// As [`Agent::start`].
     pub fn embed(mut setup: Setup, program: Program) -> Result<Agent, String> {
-        let agent = &mut setup.config.agent;
-        let sockets = if program.sockets.is_empty() {
-            Sockets::bind(agent.port, agent.address).map_err(|e| e.to_string())?
-        } else {
-            Sockets::adopt(program.sockets)?
-        };
-        (agent.port, agent.address) = (sockets.port(), sockets.address());
+        let sockets = open_sockets(&mut setup.config.agent, program.sockets)?;
+        let agent = &setup.config.agent;
         let now = clock::now();
         let state = StateDir::open(&agent.state_dir)?;
         let identity = Identity { seed: state.seed()?, runs: state.runs() };
@@ -161,6 +156,17 @@ impl Agent {
             );
         }
     }
+}
+
+/// Own sockets, where none were adopted.  The configuration then has their port and address, whatever it had before.
+fn open_sockets(agent: &mut AgentConfig, adopted: Adopted) -> Result<Sockets, String> {
+    let sockets = if adopted.is_empty() {
+        Sockets::bind(agent.port, agent.address).map_err(|e| e.to_string())?
+    } else {
+        Sockets::adopt(adopted)?
+    };
+    (agent.port, agent.address) = (sockets.port(), sockets.address());
+    Ok(sockets)
 }
 
 fn make_wake() -> Result<(UnixStream, Wake), String> {

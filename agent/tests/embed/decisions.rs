@@ -72,6 +72,25 @@ fn a_silent_program_is_a_policy_that_failed_and_one_without_events_is_none() {
 }
 
 #[test]
+fn who_fetches_without_an_opinion_abstains() {
+    let home = Home::new("127.0.8.38");
+    let mut embedded = home.embedded(&[]);
+    embedded.set("on_policy_failure", "deny").expect("set");
+    embedded.want_events(slnd_ev_bit(SLND_EV_STATE));
+    embedded.start().expect("it starts");
+    let handle = embedded.handle();
+    handle.claim("xsvr", "ALONE", 1).expect("claimed");
+    let mut agents = [embedded];
+    let mut asked = 0;
+    until("a verdict is given", &mut agents, |a| {
+        let told = std::iter::from_fn(|| a[0].poll_delivery());
+        asked += told.filter(|delivery| matches!(delivery, Delivery::Event { decide: true, .. })).count();
+        is(&handle, State::Clear) && check(&handle).verdict != Verdict::ABSTAIN
+    });
+    assert_eq!((asked, check(&handle).verdict), (1, Verdict::ALLOW), "{}", check(&handle).reason);
+}
+
+#[test]
 fn a_waiting_thread_gets_the_verdict_and_not_the_question() {
     let home = Home::new("127.0.8.35");
     let mut embedded = home.embedded(&[]);

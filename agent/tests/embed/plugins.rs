@@ -107,4 +107,6 @@ fn a_plugin_that_is_not_there_is_named() {
     embedded.add_plugin("libslnd_none.so", &[]).expect("it is looked for at the start");
     let refused = embedded.start().expect_err("there is none");
     assert!(refused.sentence.contains("libslnd_none.so: it is in none of"), "{refused}");
+    embedded.no_plugins();
+    assert_eq!(embedded.start().expect_err("it was added before").kind, Kind::Denied);
 }

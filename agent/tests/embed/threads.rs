@@ -95,7 +95,7 @@ fn nobody_waits_for_a_loop_that_takes_long() {
 #[test]
 fn an_edge_triggered_loop_misses_nothing() {
     let homes = [Home::new("127.0.8.22"), Home::new("127.0.8.23")];
-    let mut agents = vec![homes[0].started(&["127.0.8.23"]), homes[1].started(&["127.0.8.22"])];
+    let mut agents = [homes[0].started(&["127.0.8.23"]), homes[1].started(&["127.0.8.22"])];
     let handles = [agents[0].handle(), agents[1].handle()];
     let outer = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).expect("an epoll");
     for (place, agent) in agents.iter().enumerate() {
