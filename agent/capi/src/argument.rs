@@ -163,7 +163,8 @@ pub(crate) unsafe fn options(options: *const slnd_kv, n: usize) -> Result<Vec<(S
     let pairs = unsafe { slice::from_raw_parts(options, n) };
     let pair = |pair: &slnd_kv| {
         // SAFETY: the caller's promise.
-        let (key, value) = unsafe { (text(pair.key, "an option's key")?, text(pair.value, "an option's value")?) };
+        let (key, value) =
+            unsafe { (text(pair.key, "an option's key")?, text(pair.value, "an option's value")?) };
         Ok((key.to_owned(), value.to_owned()))
     };
     pairs.iter().map(pair).collect()

@@ -75,7 +75,8 @@ pub(crate) fn caught<R>(body: impl FnOnce() -> Result<R, Refusal>) -> Result<R, 
     };
     // What a panic leaves half done is behind the core's lock, which it poisons, or atomic.
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
-        let refusal = Refusal::new(SLND_E_PANIC, format!("a defect of the library: {}", panic_text(&*payload)));
+        let refusal =
+            Refusal::new(SLND_E_PANIC, format!("a defect of the library: {}", panic_text(&*payload)));
         // Its destructor might panic again.
         mem::forget(payload);
         Err(refusal)

@@ -179,7 +179,9 @@ impl Drop for Entry {
 /// Says goodbye and ends.
 fn tear_down(agent: &slnd_agent) {
     let torn = caught(|| {
-        agent.core.take().map(Embedded::shut_down);
+        if let Some(embedded) = agent.core.take() {
+            embedded.shut_down();
+        }
         Ok(())
     });
     // After a panic there is nobody to be told: free has no status.
@@ -248,5 +250,6 @@ pub(crate) unsafe fn free(agent: *mut slnd_agent) -> Result<(), Refusal> {
 fn forsake(agent: &slnd_agent) {
     if let Some(embedded) = agent.core.take_in_child() {
         embedded.forsake();
+        agent.handle.clone().forsake();
     }
 }

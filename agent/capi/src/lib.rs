@@ -34,5 +34,7 @@ mod instance;
 mod origin;
 mod presence;
 mod signals;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod types;

@@ -116,7 +116,8 @@ fn generate() -> String {
 
 /// The types of the plugin ABI stand in types.h, which this header includes.
 fn is_of_the_plugin_abi(complaint: &str) -> bool {
-    let name = complaint.strip_prefix("Can't find ").and_then(|rest| rest.split_once(". This usually")).map(|s| s.0);
+    let name =
+        complaint.strip_prefix("Can't find ").and_then(|rest| rest.split_once(". This usually")).map(|s| s.0);
     let types = std::fs::read_to_string(include().join("serialnumberd/types.h")).unwrap();
     name.is_some_and(|name| types.contains(&format!(" {name};\n")))
 }
@@ -149,7 +150,8 @@ fn the_header_is_what_the_sources_say() {
     complaints.retain(|complaint| !is_of_the_plugin_abi(complaint));
     let complaints = complaints.join("\n");
     assert!(complaints.is_empty(), "cbindgen could not express everything:\n{complaints}");
-    for name in functions().into_iter().chain(names("pub struct ", &[' '])).chain(names("pub type ", &[' '])) {
+    for name in functions().into_iter().chain(names("pub struct ", &[' '])).chain(names("pub type ", &[' ']))
+    {
         assert!(generated.contains(&name), "{name} is missing from what cbindgen wrote");
     }
     if std::env::var_os("BLESS").is_some() {
@@ -196,11 +198,8 @@ fn the_library_has_its_name_and_is_never_unmapped() {
 #[test]
 fn the_header_has_the_version_of_the_package() {
     let text = std::fs::read_to_string(header()).unwrap();
-    let [major, minor, patch] = [
-        env!("CARGO_PKG_VERSION_MAJOR"),
-        env!("CARGO_PKG_VERSION_MINOR"),
-        env!("CARGO_PKG_VERSION_PATCH"),
-    ];
+    let [major, minor, patch] =
+        [env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"), env!("CARGO_PKG_VERSION_PATCH")];
     for line in [
         format!("#define SLND_VERSION_MAJOR {major}\n"),
         format!("#define SLND_VERSION_MINOR {minor}\n"),

@@ -116,7 +116,10 @@ pub unsafe extern "C" fn slnd_agent_wait(
 
 /// \[any\] The agent in numbers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn slnd_agent_status(agent: *mut slnd_agent, out: *mut slnd_status_info) -> slnd_status {
+pub unsafe extern "C" fn slnd_agent_status(
+    agent: *mut slnd_agent,
+    out: *mut slnd_status_info,
+) -> slnd_status {
     let tell = || {
         // SAFETY: the caller's agent, and struct of the size that it states.
         unsafe { write_grown(out, &status_info(&enter(agent)?.handle.counts())) }
@@ -147,7 +150,8 @@ pub unsafe extern "C" fn slnd_agent_status_json(
             unsafe { need.write(json.len() + 1) };
         }
         if cap != 0 && cap <= json.len() {
-            let what = format!("the status has {} bytes with its NUL, and there is room for {cap}", json.len() + 1);
+            let what =
+                format!("the status has {} bytes with its NUL, and there is room for {cap}", json.len() + 1);
             return Err(Refusal::new(SLND_E_NOMEM, what));
         }
         buf.put(&json);

@@ -180,7 +180,8 @@ pub unsafe extern "C" fn slnd_agent_add_plugin(
 ) -> slnd_status {
     let add = || {
         // SAFETY: the caller's agent, text and options.
-        let (agent, path, options) = unsafe { (enter(agent)?, c_text(path, "path")?, self::options(options, n)?) };
+        let (agent, path, options) =
+            unsafe { (enter(agent)?, c_text(path, "path")?, self::options(options, n)?) };
         let _seat = agent.sit()?;
         agent.core.with(|inside| Ok(inside.embedded.add_plugin(path, &options)?))
     };

@@ -7,3 +7,6 @@ mod claim;
 mod configure;
 mod turn;
 mod version;
+
+#[cfg(test)]
+pub(crate) use {claim::*, configure::*, turn::*};

@@ -49,7 +49,8 @@ pub fn library(extension: &str) -> PathBuf {
             "debug" => "dev",
             other => other,
         };
-        let args = ["build", "--quiet", "--locked", "--offline", "--lib", "--profile", profile, "--target-dir"];
+        let args =
+            ["build", "--quiet", "--locked", "--offline", "--lib", "--profile", profile, "--target-dir"];
         let target = profile_dir.parent().unwrap();
         succeed(Command::new(env!("CARGO")).args(args).arg(target).current_dir(package()));
     });
