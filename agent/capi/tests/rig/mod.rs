@@ -118,3 +118,8 @@ pub fn compile(compiler: &str, args: &[&str], source: &Path, out: &Path) {
             .arg(out),
     );
 }
+
+/// Runs a program that must succeed; what it printed.
+pub fn run(program: &Path) -> String {
+    succeed(&mut Command::new(program))
+}
