@@ -1,7 +1,8 @@
 /* ---- version of this interface; slnd_version_number() is that of the library that is loaded --------------- */
-#define SLND_VERSION_MAJOR 1
-#define SLND_VERSION_MINOR 0
-#define SLND_VERSION_PATCH 0
+#define SLND_VERSION_MAJOR 1 /* that of the SONAME: a program runs with the major that it was linked with */
+#define SLND_VERSION_MINOR 0 /* grows with every addition */
+#define SLND_VERSION_PATCH 0 /* grows with every other release */
+/* What slnd_version_number answers if the loaded library is of this version. */
 #define SLND_VERSION_NUMBER                                                                        \
   ((uint32_t)SLND_VERSION_MAJOR << 16 | (uint32_t)SLND_VERSION_MINOR << 8 | (uint32_t)SLND_VERSION_PATCH)
 

@@ -8,10 +8,12 @@
 //! | `@fields NAME`, `@slots NAME` | its fields: those that are data, those that are functions |
 //! | `@function NAME` | a function: declaration and text |
 //! | `@type NAME` | a typedef: declaration and text |
-//! | `@constants PREFIX` | the constants whose names begin so, with their values |
+//! | `@constants PREFIX...` | the constants whose names begin so, with their values |
 //! | `@macro NAME` | a macro with parameters |
 //! | `@threads STRUCT CALLER` | rows of a table: its slots, who calls them and on which thread |
+//! | `@threads functions` | rows of a table: all functions with a thread tag |
 //! | `@text NAME` | the text with that name of [`Sources::texts`] |
+//! | `@prose NAME` | such a text, filled |
 //! | `@list NAME` | such a text as a list: of each line the first word, and the rest |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +22,12 @@ use super::parse::{Item, Kind, Macro};
 use super::roff::{declaration, prose, verbatim};
 
 /// Thread tags, and what a table says of them.
-const THREADS: [(&str, &str); 2] = [("[worker]", "the instance\\(aqs own"), ("[any]", "any")];
+const THREADS: [(&str, &str); 4] = [
+    ("[worker]", "the instance\\(aqs own"),
+    ("[any]", "any"),
+    ("[one]", "one at a time"),
+    ("[signal]", "any, also in a signal handler"),
+];
 
 /// What pages are made of.
 pub struct Sources {
@@ -37,8 +44,8 @@ impl Sources {
         self.items.iter().find(|item| item.name == name).unwrap_or_else(|| panic!("the header has no {name}"))
     }
 
-    fn constants(&self, prefix: &str) -> String {
-        let constants = self.macros.iter().filter(|m| m.name.starts_with(prefix));
+    fn constants(&self, prefixes: &str) -> String {
+        let constants = self.macros.iter().filter(|m| prefixes.split(' ').any(|p| m.name.starts_with(p)));
         let entries: Vec<String> = constants
             .filter_map(|one| {
                 let value = self.values.get(&one.name)?.to_string().replace('-', "\\-");
@@ -46,25 +53,29 @@ impl Sources {
                 Some(format!(".TP 32\n\\fB{}\\fR ({value})\n{}\n", one.name, prose(&one.doc)))
             })
             .collect();
-        assert!(!entries.is_empty(), "the header has no constant {prefix}...");
-        // A table rather than paragraphs.
-        format!(".PD 0\n{}.PD\n", entries.concat())
+        assert!(!entries.is_empty(), "the header has no constant {prefixes}...");
+        // A table rather than paragraphs: no gap but before the first.
+        format!("{}.PD 0\n{}.PD\n", entries[0], entries[1..].concat())
     }
 
     fn text(&self, name: &str) -> &str {
         self.texts.get(name).unwrap_or_else(|| panic!("there is no text {name}"))
     }
 
-    /// Rows of a table: each slot of a struct, or function, who calls it, and where.
+    /// Rows of a table: each slot of a struct, who calls it, and where; or each function, and where.
     fn threads(&self, of: &str) -> String {
-        let (name, caller) = of.split_once(' ').expect("@threads NAME CALLER");
-        let row = |slot: &Item| {
-            let tag = slot.doc.split(' ').next().unwrap_or_default();
-            let (_, thread) =
-                THREADS.iter().find(|(known, _)| *known == tag).expect("a slot has a thread tag");
-            format!("{}\t{caller}\t{thread}\n", slot.name)
+        let thread = |item: &Item| {
+            let tag = item.doc.split(' ').next().unwrap_or_default();
+            THREADS.iter().find(|(known, _)| *known == tag).map(|(_, thread)| *thread)
         };
-        self.item(name).fields.iter().filter(|field| field.is_callable()).map(row).collect()
+        let Some((name, caller)) = of.split_once(' ') else {
+            let functions = self.items.iter().filter(|item| item.kind == Kind::Function);
+            return functions.filter_map(|f| Some(format!("{}\t{}\n", f.name, thread(f)?))).collect();
+        };
+        let slots = self.item(name).fields.iter().filter(|field| field.is_callable());
+        let row =
+            |slot: &Item| format!("{}\t{caller}\t{}\n", slot.name, thread(slot).expect("a slot has a tag"));
+        slots.map(row).collect()
     }
 
     fn directive(&self, line: &str) -> String {
@@ -90,6 +101,7 @@ impl Sources {
                 let lines = self.text(name).lines().filter_map(|line| line.split_once(' '));
                 lines.map(|(tag, text)| format!(".TP 5\n\\fB{tag}\\fR\n{}\n", prose(text))).collect()
             }
+            "prose" => format!("{}\n", prose(self.text(name))),
             "text" => format!("{}\n", verbatim(self.text(name))),
             _ => panic!("@{line}: no such directive"),
         }

@@ -143,11 +143,16 @@ pub fn macros(header: &str) -> Vec<Macro> {
             doc = if text.starts_with("----") { String::new() } else { text.to_owned() };
             continue;
         }
+        // #ifndef may stand between a macro and its comment.
+        if line.starts_with("#if") {
+            continue;
+        }
         let definition = line.strip_prefix("#define ").filter(|rest| rest.starts_with("SLND_"));
-        if let Some((name, rest)) = definition.and_then(|d| d.split_once([' ', '('])) {
-            let is_call = definition.is_some_and(|d| d[name.len()..].starts_with('('));
+        if let Some(definition) = definition {
+            let (name, rest) = definition.split_at(definition.find([' ', '(']).unwrap_or(definition.len()));
+            // An argument list follows without a blank; a value in parentheses does not.
             let (parameters, value) = match rest.split_once(')') {
-                Some((parameters, value)) if is_call => (format!("({parameters})"), value),
+                Some((parameters, value)) if rest.starts_with('(') => (format!("{parameters})"), value),
                 _ => (String::new(), rest),
             };
             let (value, behind) = value.split_once("/*").unwrap_or((value, ""));
@@ -189,13 +194,14 @@ fn declarations_and_their_comments_are_found() {
 #[test]
 fn macros_and_their_comments_are_found() {
     let header = "/* ---- heading ---- */\n#define SLND_A ((x)1) /* behind */\n/* before,\n * in two lines */\n#define SLND_F(a, b) \\\n  (a)\n\n\
-                  #define SLND_F_(a) a\n/* ---- heading ---- */\n#define SLND_B \"x\"\n";
+                  #define SLND_F_(a) a\n/* ---- heading ---- */\n#define SLND_B \"x\"\n/* empty */\n#ifndef SLND_C\n#define SLND_C\n#endif\n";
     let found = macros(header);
     let told: Vec<_> = found.iter().map(|m| (&*m.name, &*m.parameters, &*m.value, &*m.doc)).collect();
     let expected = [
         ("SLND_A", "", "((x)1)", "behind"),
         ("SLND_F", "(a, b)", "", "before, in two lines"),
         ("SLND_B", "", "\"x\"", ""),
+        ("SLND_C", "", "", "empty"),
     ];
     assert_eq!(told, expected);
 }

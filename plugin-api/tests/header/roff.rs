@@ -68,7 +68,7 @@ pub fn prose(text: &str) -> String {
 /// Lines as they are.
 pub fn verbatim(text: &str) -> String {
     let lines = text.lines().map(|line| guard(escape(line)));
-    format!(".nf\n{}\n.fi", lines.collect::<Vec<_>>().join("\n"))
+    format!(".EX\n{}\n.EE", lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// A declaration, as wide as a terminal: broken between parameters.
@@ -87,8 +87,8 @@ pub fn declaration(declaration: &str) -> String {
             line.push_str(part);
         }
     }
-    let lines = lines.iter().map(|line| format!("\\fB{}\\fR", escape(line.trim_end())));
-    format!(".nf\n{}\n.fi", lines.collect::<Vec<_>>().join("\n"))
+    let lines = lines.iter().map(|line| format!("\\f(CB{}\\fR", escape(line.trim_end())));
+    format!(".EX\n{}\n.EE", lines.collect::<Vec<_>>().join("\n"))
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn nothing_of_a_text_is_a_request() {
         prose("(SLND_OK), or `*need`; see slnd_kv."),
         "(\\fBSLND_OK\\fR), or \\fI*need\\fR; see \\fBslnd_kv\\fR."
     );
-    assert_eq!(verbatim(".a\n'b"), ".nf\n\\&.a\n\\(aqb\n.fi");
+    assert_eq!(verbatim(".a\n'b"), ".EX\n\\&.a\n\\(aqb\n.EE");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn long_declarations_break_between_parameters() {
     let long = "slnd_status (*decide)(struct slnd_host_ctx *ctx, struct slnd_id16 claim, const char *why)";
     assert_eq!(
         declaration(long),
-        ".nf\n\\fBslnd_status (*decide)(struct slnd_host_ctx *ctx, struct slnd_id16 claim,\\fR\n\
-         \\fB                      const char *why)\\fR\n.fi"
+        ".EX\n\\f(CBslnd_status (*decide)(struct slnd_host_ctx *ctx, struct slnd_id16 claim,\\fR\n\
+         \\f(CB                      const char *why)\\fR\n.EE"
     );
 }
