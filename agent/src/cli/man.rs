@@ -7,7 +7,7 @@ use clap::{Arg, CommandFactory as _};
 
 use super::args::Arguments;
 use pages::{compare, lint};
-use roff::{prose, verbatim};
+use roff::{escape, prose, verbatim};
 
 #[allow(dead_code, reason = "of the C headers' pages, too")]
 #[path = "../../../plugin-api/tests/header/pages.rs"]
@@ -24,7 +24,7 @@ fn page(name: &str) -> PathBuf {
 }
 
 fn bold(text: &str) -> String {
-    format!("\\fB{}\\fR", text.replace('-', "\\-"))
+    format!("\\fB{}\\fR", escape(text))
 }
 
 /// A help text: paragraphs, and what is indented as it is.
@@ -96,7 +96,7 @@ fn keys(configuration: &str) -> String {
     let mut lines = configuration.lines().skip_while(|line| heading(line).is_none()).peekable();
     while let Some(line) = lines.next() {
         if let Some(table) = heading(line) {
-            out.push_str(&format!(".SS {}\n{}\n", table.replace('-', "\\-"), prose(&text.join(" "))));
+            out.push_str(&format!(".SS {}\n{}\n", escape(table), prose(&text.join(" "))));
             text.clear();
         } else if let Some(entry) = key(line) {
             let mut entries = vec![entry];
@@ -117,7 +117,7 @@ fn keys(configuration: &str) -> String {
 
 fn tag(entry: &str) -> String {
     let (name, value) = entry.split_once(" = ").unwrap_or((entry, ""));
-    format!("{} = {}", bold(name), verbatim(value).lines().nth(1).unwrap_or_default())
+    format!("{} = {}", bold(name), escape(value))
 }
 
 fn fill(name: &str) -> String {

@@ -147,7 +147,16 @@ fn entry(item: &Item) -> String {
 /// The words of a page as it is read: without requests and fonts.
 fn words(page: &str) -> BTreeSet<String> {
     let mut text = page.lines().filter(|l| !l.starts_with(".\\\"")).collect::<Vec<_>>().join("\n");
-    for (roff, plain) in [("\\fB", ""), ("\\fI", ""), ("\\fR", ""), ("\\-", "-"), ("\\&", ""), ("\\ ", " ")] {
+    for (roff, plain) in [
+        ("\\fB", ""),
+        ("\\fI", ""),
+        ("\\f(CR", ""),
+        ("\\f(CB", ""),
+        ("\\fR", ""),
+        ("\\-", "-"),
+        ("\\&", ""),
+        ("\\ ", " "),
+    ] {
         text = text.replace(roff, plain);
     }
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '*').map(str::to_owned).collect()

@@ -1,7 +1,7 @@
 //! Text and C as man(7) has them.
 
 /// Characters of a text, where nothing is meant for roff: a hyphen stays one that can be typed.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {
@@ -65,10 +65,16 @@ pub fn prose(text: &str) -> String {
     lines.into_iter().map(guard).collect::<Vec<_>>().join("\n")
 }
 
-/// Lines as they are.
+/// Lines as they are, in letters of one width where there are others: `.EX` would do that, and turn hyphens on again.
+fn lines<'a>(font: &str, lines: impl Iterator<Item = &'a str>) -> String {
+    let set =
+        |line: &str| if line.is_empty() { String::new() } else { format!("\\f({font}{}\\fR", escape(line)) };
+    format!(".nf\n{}\n.fi", lines.map(set).collect::<Vec<_>>().join("\n"))
+}
+
+/// A text as it is.
 pub fn verbatim(text: &str) -> String {
-    let lines = text.lines().map(|line| guard(escape(line)));
-    format!(".EX\n{}\n.EE", lines.collect::<Vec<_>>().join("\n"))
+    lines("CR", text.lines())
 }
 
 /// A declaration, as wide as a terminal: broken between parameters.
@@ -87,8 +93,7 @@ pub fn declaration(declaration: &str) -> String {
             line.push_str(part);
         }
     }
-    let lines = lines.iter().map(|line| format!("\\f(CB{}\\fR", escape(line.trim_end())));
-    format!(".EX\n{}\n.EE", lines.collect::<Vec<_>>().join("\n"))
+    self::lines("CB", lines.iter().map(|line| line.trim_end()))
 }
 
 #[test]
@@ -99,7 +104,7 @@ fn nothing_of_a_text_is_a_request() {
         prose("(SLND_OK), or `*need`; see slnd_kv."),
         "(\\fBSLND_OK\\fR), or \\fI*need\\fR; see \\fBslnd_kv\\fR."
     );
-    assert_eq!(verbatim(".a\n'b"), ".EX\n\\&.a\n\\(aqb\n.EE");
+    assert_eq!(verbatim(".a\n\n'b"), ".nf\n\\f(CR.a\\fR\n\n\\f(CR\\(aqb\\fR\n.fi");
 }
 
 #[test]
@@ -107,7 +112,7 @@ fn long_declarations_break_between_parameters() {
     let long = "slnd_status (*decide)(struct slnd_host_ctx *ctx, struct slnd_id16 claim, const char *why)";
     assert_eq!(
         declaration(long),
-        ".EX\n\\f(CBslnd_status (*decide)(struct slnd_host_ctx *ctx, struct slnd_id16 claim,\\fR\n\
-         \\f(CB                      const char *why)\\fR\n.EE"
+        ".nf\n\\f(CBslnd_status (*decide)(struct slnd_host_ctx *ctx, struct slnd_id16 claim,\\fR\n\
+         \\f(CB                      const char *why)\\fR\n.fi"
     );
 }
