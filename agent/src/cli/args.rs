@@ -125,14 +125,16 @@ impl ControlArgs {
 
 const CHECK_EXAMPLES: &str = "\
 Exit codes:
-  0  ALLOW   3  WARN   4  LIMIT   5  DENY   6  still probing   1  no agent or a failure   2  usage
+  0  ALLOW   3  WARN   4  LIMIT   5  DENY   6  still probing
+  1  no agent or a failure   2  usage
 
 --wait alone is --wait=10s. It waits for an agent that is still starting, too: where none runs and
 none comes, the whole wait goes by before the check fails.
 
 Examples:
   serialnumberd check xsvr --wait
-  serialnumberd check xsvr -q; case $? in 0|3) start;; 4) start --read-only;; *) exit 1;; esac";
+  serialnumberd check xsvr -q
+  case $? in 0|3) start;; 4) start --read-only;; *) exit 1;; esac";
 
 #[derive(Debug, Args)]
 #[command(after_help = CHECK_EXAMPLES)]

@@ -10,6 +10,8 @@ mod configuration;
 mod evidence;
 mod exhibit;
 mod explain;
+#[cfg(test)]
+mod man;
 mod mending;
 mod output;
 mod plugin;

@@ -42,6 +42,8 @@ pub struct Counts {
     pub claims: u64,
     /// Claims in conflict, confirmed or not.
     pub conflicts: u64,
+    /// The gravest state of the claims; `None` without one.
+    pub state: Option<State>,
     /// Events that this program did not get since its queue was full.
     pub lost_events: u64,
     /// Plugins that run in this process's agent.

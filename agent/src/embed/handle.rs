@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -144,6 +145,16 @@ impl Handle {
     pub fn stop(&self) {
         self.shared.stop.store(true, Ordering::Release);
         self.shared.ring();
+    }
+
+    /// In a forked child, where no other end of this agent is used any more: closes its copy of the descriptor that
+    /// they share, also where threads that the fork did not copy would have kept it open.
+    pub fn forsake(self) {
+        let bell = self.shared.bell.as_raw_fd();
+        // Never dropped: it would be closed once more.
+        std::mem::forget(self.shared);
+        // It was open; there is nothing to do about what else a close may say.
+        let _ = nix::unistd::close(bell);
     }
 }
 

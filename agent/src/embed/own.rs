@@ -119,6 +119,7 @@ impl Own {
                 .sum(),
             claims: count(self.shown.len()),
             conflicts: count(self.shown.values().filter(state).count()),
+            state: self.shown.values().map(|standing| standing.state).max(),
             lost_events: self.agent.lost_events(),
             plugins,
             stalled,

@@ -68,6 +68,7 @@ pub use instance::PluginStatus;
 pub(crate) use log_line::clean;
 pub use manifest::{Manifest, manifest};
 pub use metrics::Metric;
+pub use numbers::state_number;
 pub use options::{OptionKind, OptionSpec};
 pub use outbox::{Answer, Item, Lost};
 pub(crate) use outbox::{Outbox, kind};

@@ -2,8 +2,11 @@
 //!
 //! `types.h` is generated from `src/abi/` and compared; `BLESS=1` rewrites it.
 
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+
+use super::compilers::scratch;
+use super::parse::items;
+use super::{bless, header, include_directory, package};
 
 const PARTS: [&str; 4] = ["values.rs", "events.rs", "host.rs", "plugin.rs"];
 
@@ -33,14 +36,6 @@ impl log::Log for Complaints {
     }
 
     fn flush(&self) {}
-}
-
-fn package() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn types_h() -> PathBuf {
-    package().join("../include/serialnumberd/types.h")
 }
 
 /// The names of all types of the ABI: without functions to start from, cbindgen must be told them.
@@ -101,20 +96,45 @@ fn tidy(generated: &str) -> String {
     out.replace("\\[", "[").replace("\\]", "]")
 }
 
+fn complaints() -> Vec<String> {
+    std::mem::take(&mut COMPLAINTS.lock().unwrap())
+}
+
+/// cbindgen makes an opaque struct of a type that it cannot express, without a word.
+fn assert_nothing_became_opaque(generated: &str) {
+    let items = items(generated);
+    for name in type_names() {
+        assert!(items.iter().any(|item| item.name == name), "{name} is missing from what cbindgen wrote");
+    }
+    let sources: String =
+        PARTS.iter().map(|p| std::fs::read_to_string(package().join("src/abi").join(p)).unwrap()).collect();
+    for item in items.iter().filter(|item| item.declaration == format!("struct {0} {0}", item.name)) {
+        let is_meant = sources.contains(&format!("pub struct {} {{\n    _opaque: [u8; 0],\n}}", item.name));
+        assert!(is_meant, "cbindgen cannot express {}", item.name);
+    }
+}
+
 #[test]
 fn types_h_is_what_the_rust_types_say() {
     log::set_logger(&Complaints).unwrap();
     log::set_max_level(log::LevelFilter::Warn);
+    // That the complaints of this version of cbindgen are heard.
+    let dropped = scratch("dropped.rs");
+    std::fs::write(&dropped, "#[no_mangle] pub extern \"C\" fn slnd_dropped(pair: (u8, u8)) {}").unwrap();
+    cbindgen::Builder::new().with_src(dropped).generate().expect("it succeeds").write(std::io::sink());
+    assert!(
+        complaints().join("\n").contains("slnd_dropped"),
+        "cbindgen drops a function, and nobody hears of it"
+    );
+
     let generated = generate();
-    let complaints = COMPLAINTS.lock().unwrap().join("\n");
+    let complaints = complaints().join("\n");
     assert!(complaints.is_empty(), "cbindgen could not express everything:\n{complaints}");
-    for name in type_names() {
-        assert!(generated.contains(&name), "{name} is missing from what cbindgen wrote");
+    assert_nothing_became_opaque(&generated);
+    if bless() {
+        std::fs::write(include_directory().join("serialnumberd/types.h"), &generated).unwrap();
     }
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(types_h(), &generated).unwrap();
-    }
-    let committed = std::fs::read_to_string(types_h()).unwrap_or_default();
+    let committed = header("types.h");
     assert!(
         committed == generated,
         "include/serialnumberd/types.h is not what src/abi/ says; look at the change, then run\n\
