@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -50,7 +51,7 @@ impl Memory {
 pub struct StateDir {
     path: PathBuf,
     /// Held as long as this lives.
-    _lock: Flock<File>,
+    lock: Flock<File>,
     memory: Memory,
     /// The disk has refused the memory, and people were told.
     unsaved: bool,
@@ -80,7 +81,7 @@ impl StateDir {
             e => fail("it cannot be locked", &e),
         })?;
         let memory = read_memory(&path.join(MEMORY)).map_err(|e| fail(MEMORY, &e))?;
-        let mut dir = StateDir { path: path.to_owned(), _lock: lock, memory, unsaved: false };
+        let mut dir = StateDir { path: path.to_owned(), lock, memory, unsaved: false };
         dir.memory.runs = dir.memory.runs.saturating_add(1);
         dir.save().map_err(|e| fail("it cannot be written", &e))?;
         Ok(dir)
@@ -154,6 +155,16 @@ impl StateDir {
             }
             Err(_) => {}
         }
+    }
+
+    /// In a forked child: closes its copy of the lock, which stays the parent's.
+    pub fn forsake(self) {
+        let StateDir { lock, .. } = self;
+        let fd = lock.as_raw_fd();
+        // Dropped, it would unlock the file, and that for the parent, too.
+        std::mem::forget(lock);
+        // It was open; what else a close may say is of the file's data, of which there is none.
+        let _ = nix::unistd::close(fd);
     }
 
     fn save(&self) -> std::io::Result<()> {

@@ -135,6 +135,8 @@ pub struct PluginConfig {
     pub grant: Vec<String>,
     /// `[plugin.options]`, in the file's order, for the plugin's own table of options to check.
     pub options: Vec<PluginOption>,
+    /// The options are texts that a program gave: their types are the plugin's own table's matter.
+    pub texts: bool,
     /// Line of its `[[plugin]]` in the file, from 1.
     pub line: usize,
 }

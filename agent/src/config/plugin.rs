@@ -11,7 +11,7 @@ use super::document::{Document, Section};
 use super::value::{list, text, word};
 use super::{Config, Isolation, PluginConfig, PluginOption, Problem, VerdictUse};
 use crate::paths;
-use crate::plugin::{self, Permissions, PluginError, PluginSpec};
+use crate::plugin::{self, Permissions, PluginError, PluginSpec, Source, StaticPlugin};
 
 /// Each has a thread and a ring of its own.
 const MOST: usize = 32;
@@ -58,7 +58,7 @@ fn read(mut section: Section<'_, '_>) -> Option<PluginConfig> {
     let options = s.take_value("options").map(|v| read_options(s.document, v)).unwrap_or_default();
     section.finish();
     let verdict = verdict.map_or(VerdictUse::Ignore, |(mode, _)| mode);
-    Some(PluginConfig { path: path?, isolation, verdict, grant, options, line })
+    Some(PluginConfig { path: path?, isolation, verdict, grant, options, texts: false, line })
 }
 
 /// Absolute, or one bare name: anything else would depend on where the agent was started.
@@ -154,12 +154,22 @@ impl Config {
 
 impl PluginConfig {
     fn spec(&self, path: PathBuf, state_dir: &Path) -> PluginSpec {
+        self.spec_of(Source::File(path), state_dir)
+    }
+
+    /// This entry for a plugin of the program itself.
+    pub(crate) fn static_spec(&self, plugin: StaticPlugin, state_dir: &Path) -> PluginSpec {
+        self.spec_of(Source::Static(plugin), state_dir)
+    }
+
+    fn spec_of(&self, source: Source, state_dir: &Path) -> PluginSpec {
         PluginSpec {
-            path,
+            source,
             isolation: self.isolation,
             verdict: self.verdict,
             grant: self.grant.clone(),
             options: self.options.iter().map(|o| (o.key.clone(), o.value.clone())).collect(),
+            texts: self.texts,
             state_dir: state_dir.to_owned(),
         }
     }

@@ -27,6 +27,15 @@ pub struct Terms {
     pub standbys: u16,
 }
 
+impl Terms {
+    /// Those of the configuration.
+    #[must_use]
+    pub fn of_license(license: &LicenseConfig) -> Terms {
+        let LicenseConfig { product: _, serial: _, seats, ref group, standby, standbys } = *license;
+        Terms { seats, group: group.clone(), standby, standbys }
+    }
+}
+
 /// A claim that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimRequest {
@@ -44,9 +53,8 @@ impl ClaimRequest {
     /// What the configuration asks for.
     #[must_use]
     pub fn of_license(license: &LicenseConfig, keys: ClaimKeys) -> ClaimRequest {
-        let LicenseConfig { product, serial: _, seats, ref group, standby, standbys } = *license;
-        let terms = Terms { seats, group: group.clone(), standby, standbys };
-        ClaimRequest { product, keys, terms, program: String::new() }
+        let terms = Terms::of_license(license);
+        ClaimRequest { product: license.product, keys, terms, program: String::new() }
     }
 
     /// Puts it into the members of a request.

@@ -252,6 +252,11 @@ impl Server {
         }
     }
 
+    /// In a forked child: closes its copies of the descriptors; socket and clients stay the parent's.
+    pub fn forsake(mut self) {
+        self.file.disown();
+    }
+
     fn accept(&mut self) {
         self.accept_failed = false;
         for _ in 0..ACCEPTS_PER_TURN {

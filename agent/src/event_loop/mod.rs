@@ -10,6 +10,7 @@ mod claims;
 mod decide;
 mod filing;
 mod links;
+mod program;
 mod reload;
 mod report;
 mod requests;
@@ -17,17 +18,15 @@ mod start;
 mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serialnumberd_core::{AllOn, Engine, Mono, Now, Standard};
-
-pub use claims::{ClaimRequest, Owner, Terms};
 
 use crate::config::Config;
 use crate::control::server::Server;
@@ -37,8 +36,18 @@ use crate::generation::Generation;
 use crate::identity::StateDir;
 use crate::plugin::{HostInfo, PluginHost};
 use crate::record::Record;
-use crate::socket::{Batch, Link, Monitor, Sockets};
+use crate::socket::{self, Batch, Link, Monitor, Sockets};
 use crate::{clock, status};
+
+pub use claims::{ClaimRequest, Owner, Terms};
+pub use program::Program;
+pub(crate) use program::{Audience, Standing};
+
+impl AsFd for Agent {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        socket::poll_descriptor(&self.poll)
+    }
+}
 
 /// The loop is about to wait.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +112,7 @@ pub struct Agent {
     /// Sending told the engine something new, after its events were taken: another turn is due at once.
     again: bool,
     plugins: PluginHost,
+    program: Option<Audience>,
     control: Option<Server>,
     checks: Vec<requests::PendingCheck>,
     reloading: Option<reload::Reloading>,
@@ -126,9 +136,14 @@ pub struct Wake {
 impl Wake {
     /// Makes the loop turn.
     pub fn ring(&self) {
-        use std::io::Write;
-        // A full pipe means that it will turn anyway.
-        let _ = (&*self.end).write(&[1]);
+        ring(&self.end);
+    }
+
+    /// Makes the loop turn as long as there is one: for threads that may outlive it, and then must not keep its
+    /// descriptor.
+    fn bell(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let end = Arc::downgrade(&self.end);
+        Arc::new(move || end.upgrade().iter().for_each(|end| ring(end)))
     }
 
     /// Asks for a clean stop.
@@ -148,6 +163,11 @@ impl Wake {
     pub fn parts(&self) -> (Arc<AtomicBool>, Arc<AtomicBool>, &UnixStream) {
         (Arc::clone(&self.stop), Arc::clone(&self.reload), &self.end)
     }
+}
+
+fn ring(mut end: &UnixStream) {
+    // A full pipe means that it will turn anyway.
+    let _ = end.write(&[1]);
 }
 
 /// What [`Agent::dispatch`] left.

@@ -15,7 +15,7 @@ use serialnumberd_core::{
 use super::claims::Pace;
 use super::filing::Filing;
 use super::requests::Asker;
-use super::{Agent, Setup, Wake, host_info, host_name, os_entropy};
+use super::{Agent, Program, Setup, Wake, host_info, host_name, os_entropy};
 use crate::clock;
 use crate::config::{AgentConfig, Config, LicenseConfig};
 use crate::control::{Access, server::Server};
@@ -23,8 +23,8 @@ use crate::counters::Counters;
 use crate::evidence::{Archivist, Shelf};
 use crate::generation::Generation;
 use crate::identity::StateDir;
-use crate::plugin::{Clocks, PluginError, PluginHost};
-use crate::socket::{Batch, Family, Monitor, Sockets};
+use crate::plugin::{Clocks, PluginError, PluginHost, PluginSpec};
+use crate::socket::{Adopted, Batch, Family, Monitor, Sockets};
 
 pub(super) const V4: Token = Token(0);
 pub(super) const V6: Token = Token(1);
@@ -42,8 +42,16 @@ impl Agent {
     /// # Errors
     /// One sentence that says what, where, and what to do.
     pub fn start(setup: Setup) -> Result<Agent, String> {
+        Agent::embed(setup, Program::default())
+    }
+
+    /// As [`Agent::start`], with what the program that embeds it brings.
+    ///
+    /// # Errors
+    /// As [`Agent::start`].
+    pub fn embed(mut setup: Setup, program: Program) -> Result<Agent, String> {
+        let sockets = open_sockets(&mut setup.config.agent, program.sockets)?;
         let agent = &setup.config.agent;
-        let sockets = Sockets::bind(agent.port, agent.address).map_err(|e| e.to_string())?;
         let now = clock::now();
         let state = StateDir::open(&agent.state_dir)?;
         let identity = Identity { seed: state.seed()?, runs: state.runs() };
@@ -62,7 +70,7 @@ impl Agent {
         };
         let engine = Engine::new(now, &mut os_entropy, &identity, settings(agent));
         let keys: Vec<ClaimKeys> = setup.config.licenses.iter().map(derive).collect::<Result<_, _>>()?;
-        let plugins = start_plugins(&setup, &wake, &keys)?;
+        let plugins = start_plugins(&setup, program.plugins, &wake, &keys)?;
         let archivist = archivist(&state, &identity, &wake);
         let mut agent = Agent {
             poll,
@@ -93,6 +101,7 @@ impl Agent {
             unsettled: true,
             again: false,
             plugins,
+            program: program.audience,
             control,
             checks: Vec::new(),
             reloading: None,
@@ -149,6 +158,17 @@ impl Agent {
     }
 }
 
+/// Own sockets, where none were adopted.  The configuration then has their port and address, whatever it had before.
+fn open_sockets(agent: &mut AgentConfig, adopted: Adopted) -> Result<Sockets, String> {
+    let sockets = if adopted.is_empty() {
+        Sockets::bind(agent.port, agent.address).map_err(|e| e.to_string())?
+    } else {
+        Sockets::adopt(adopted)?
+    };
+    (agent.port, agent.address) = (sockets.port(), sockets.address());
+    Ok(sockets)
+}
+
 fn make_wake() -> Result<(UnixStream, Wake), String> {
     let fail = |e: std::io::Error| format!("no wake-up pipe can be made: {e}");
     let (read_end, write_end) = UnixStream::pair().map_err(fail)?;
@@ -176,17 +196,20 @@ fn register(
 }
 
 fn archivist(state: &StateDir, identity: &Identity, wake: &Wake) -> Archivist<Asker> {
-    let bell = wake.clone();
-    let signer = Standard::signer(&identity.seed);
-    Archivist::new(Shelf::of(state.path()), signer, Arc::new(move || bell.ring()))
+    Archivist::new(Shelf::of(state.path()), Standard::signer(&identity.seed), wake.bell())
 }
 
-fn start_plugins(setup: &Setup, wake: &Wake, keys: &[ClaimKeys]) -> Result<PluginHost, String> {
-    let specs = setup.config.plugin_specs().map_err(|e| e.to_string())?;
-    let bell = wake.clone();
+fn start_plugins(
+    setup: &Setup,
+    more: Vec<PluginSpec>,
+    wake: &Wake,
+    keys: &[ClaimKeys],
+) -> Result<PluginHost, String> {
+    let mut specs = setup.config.plugin_specs().map_err(|e| e.to_string())?;
+    specs.extend(more);
     let clocks = Clocks { boot: Arc::new(clock::boottime_ns), wall: Arc::new(clock::wall_ns) };
     let claims = setup.config.licenses.iter().zip(keys).map(|(l, keys)| (keys.id(), l.product)).collect();
-    PluginHost::start(specs, Arc::new(move || bell.ring()), &host_info(), clocks, claims)
+    PluginHost::start(specs, wake.bell(), &host_info(), clocks, claims)
         .map_err(|e| with_place(&setup.config, &e))
 }
 

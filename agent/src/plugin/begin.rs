@@ -21,14 +21,38 @@ use super::outbox::Outbox;
 use super::permission::Permissions;
 use super::shared::{Call, Clocks, Configure, Doorbell, Message, Shared};
 use super::state_dir;
+use super::statically::StaticPlugin;
 use super::worker::Worker;
+
+/// Code that passed all that is checked before it runs.
+pub(super) enum Code {
+    File(File, Manifest),
+    Static(StaticPlugin),
+}
+
+impl Code {
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Code::File(_, manifest) => &manifest.id,
+            Code::Static(plugin) => plugin.id(),
+        }
+    }
+
+    /// Its descriptor; runs the initializers of a file.
+    pub(super) fn load(self) -> Result<Descriptor, PluginError> {
+        match self {
+            Code::File(file, manifest) => descriptor::load(file, &manifest),
+            Code::Static(plugin) => Ok(plugin.descriptor()),
+        }
+    }
+}
 
 /// What a worker is started with.
 pub(super) struct Job {
-    pub(super) file: File,
-    pub(super) manifest: Manifest,
+    pub(super) code: Code,
     pub(super) grant: Permissions,
     pub(super) options: toml::Table,
+    pub(super) texts: bool,
     pub(super) state_dir: PathBuf,
     pub(super) host: HostInfo,
     pub(super) clocks: Clocks,
@@ -53,12 +77,12 @@ pub(super) struct Ready {
 /// Loads, creates, configures and starts; on an error nothing of the instance is left.
 pub(super) fn begin(mut job: Job) -> Result<(Worker, Ready), PluginError> {
     job.shared.call_begins(Call::Load, (job.clocks.boot)());
-    let descriptor = descriptor::load(job.file, &job.manifest);
+    let descriptor = job.code.load();
     job.shared.call_ends((job.clocks.boot)());
     let descriptor = descriptor?;
-    let id = job.manifest.id.as_str();
+    let id = descriptor.id.as_str();
     let granted = grant(id, job.grant, &descriptor)?;
-    let settings = Arc::new(options::resolve(id, &descriptor.options, &job.options)?);
+    let settings = Arc::new(options::resolve(id, &descriptor.options, &job.options, job.texts)?);
     let state_dir = state_dir::prepare(&job.state_dir, id)?;
     job.options.clear();
     let context = Context::new(

@@ -23,6 +23,7 @@ use super::permission::Permissions;
 use super::shared::{Claims, Clocks, Doorbell, HolderTable, Message, Shared};
 use super::text_room::Interfaces;
 use super::timers::{Due, Timers};
+use crate::logging::Scope;
 
 thread_local! {
     /// The instance whose own thread this is.
@@ -45,6 +46,8 @@ pub(super) struct Context {
     timers: Mutex<Timers>,
     wakes: Mutex<Vec<u64>>,
     log_rate: Mutex<Rate>,
+    /// A thread that the plugin made writes to the agent's log, too.
+    scope: Scope,
     holders: Mutex<Option<Arc<HolderTable>>>,
     claims: Mutex<Option<Arc<Claims>>>,
     interfaces: Mutex<Option<Arc<Interfaces>>>,
@@ -81,6 +84,7 @@ impl Context {
             timers: Mutex::default(),
             wakes: Mutex::default(),
             log_rate,
+            scope: Scope::present(),
             holders: Mutex::default(),
             claims: Mutex::default(),
             interfaces: Mutex::default(),
@@ -111,6 +115,10 @@ impl Context {
     }
 
     pub(super) fn log(&self, level: log::Level, bytes: &[u8]) {
+        self.scope.within(|| self.log_line(level, bytes));
+    }
+
+    fn log_line(&self, level: log::Level, bytes: &[u8]) {
         if !log::log_enabled!(target: &self.id, level) {
             return;
         }

@@ -77,8 +77,8 @@ pub fn describe(path: &Path) -> Result<Description, PluginError> {
 /// # Errors
 /// Which rule is broken, and for an option which key.
 pub fn check(spec: &PluginSpec) -> Result<(), PluginError> {
-    let (file, manifest, granted) = examine(spec)?;
-    let descriptor = descriptor::load(file, &manifest)?;
-    grant(&manifest.id, granted, &descriptor)?;
-    options::resolve(&manifest.id, &descriptor.options, &spec.options).map(drop)
+    let (code, granted) = examine(spec)?;
+    let descriptor = code.load()?;
+    grant(&descriptor.id, granted, &descriptor)?;
+    options::resolve(&descriptor.id, &descriptor.options, &spec.options, spec.texts).map(drop)
 }

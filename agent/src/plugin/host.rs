@@ -14,7 +14,7 @@ use rtrb::RingBuffer;
 use serialnumberd_core::{HolderView, Product};
 use serialnumberd_plugin::abi::SLND_PERM_HOLDERS;
 
-use super::begin::{Job, Ready};
+use super::begin::{Code, Job, Ready};
 use super::error::{PluginError, Rule};
 use super::file;
 use super::host_table::HostInfo;
@@ -24,8 +24,9 @@ use super::manifest;
 use super::permission::Permissions;
 use super::reload::Reload;
 use super::shared::{Claims, Clocks, Doorbell, HolderTable, Message, Shared, Wake};
-use super::spec::{Action, Decider, Isolation, PluginSpec, VerdictUse};
+use super::spec::{Action, Decider, Isolation, PluginSpec, Source, VerdictUse};
 use super::worker;
+use crate::logging::Scope;
 use crate::record::Record;
 
 /// How long plugins that did start may take to stop because another one did not.
@@ -105,22 +106,22 @@ impl PluginHost {
         host: &HostInfo,
         others: &[Starting],
     ) -> Result<Starting, PluginError> {
-        let (file, manifest, grant) = examine(&spec)?;
-        if let Some(other) = others.iter().find(|other| other.parts.id == manifest.id) {
+        let (code, grant) = examine(&spec)?;
+        let (id, path) = (code.id().to_owned(), spec.source.path());
+        if let Some(other) = others.iter().find(|other| other.parts.id == id) {
             let what =
                 format!("the configuration names it twice, {} too: leave one", other.parts.path.display());
-            return Err(PluginError::file(&spec.path, Rule::Set, what));
+            return Err(PluginError::file(&path, Rule::Set, what));
         }
         let shared = Arc::new(Shared::new(Arc::clone(&self.claims)));
         let (commands, commands_end) = RingBuffer::new(COMMANDS);
         let (messages_end, messages) = RingBuffer::new(MESSAGES);
         let (ready_end, ready) = sync_channel(1);
-        let id = manifest.id.clone();
         let job = Job {
-            file,
-            manifest,
+            code,
             grant,
             options: spec.options,
+            texts: spec.texts,
             state_dir: spec.state_dir,
             host: host.clone(),
             clocks: self.clocks.clone(),
@@ -130,24 +131,17 @@ impl PluginHost {
             commands: commands_end,
             ready: ready_end,
         };
+        let scope = Scope::present();
         // The kernel shows 15 bytes of a thread's name.
         let thread = thread::Builder::new()
             .name(format!("slnd-{id}").chars().take(15).collect())
-            .spawn(move || worker::run(job))
+            .spawn(move || scope.within(|| worker::run(job)))
             .map_err(|error| {
                 PluginError::new(&id, Rule::LifeCycle, format!("no thread can be made for it: {error}"))
             })?;
         let worker = thread.thread().clone();
-        let parts = Parts {
-            id,
-            path: spec.path,
-            grant: spec.grant,
-            verdict: spec.verdict,
-            shared,
-            commands,
-            messages,
-            worker,
-        };
+        let parts =
+            Parts { id, path, grant: spec.grant, verdict: spec.verdict, shared, commands, messages, worker };
         Ok(Starting { parts, ready })
     }
 
@@ -313,6 +307,12 @@ impl PluginHost {
         }
     }
 
+    /// How many plugins there are, and how many of them were stalled at the last [`PluginHost::tick`].
+    #[must_use]
+    pub fn count(&self) -> (usize, usize) {
+        (self.instances.len(), self.instances.iter().filter(|instance| instance.is_stalled()).count())
+    }
+
     /// How each plugin does, in the order of the specs.  Never waits for one.
     pub fn status(&mut self, now_ns: u64) -> Vec<PluginStatus> {
         self.instances.iter_mut().map(|instance| instance.status(now_ns)).collect()
@@ -368,16 +368,25 @@ fn may_read_holders(instance: &Instance) -> bool {
 }
 
 /// All that is checked without running the plugin's code.
-pub(super) fn examine(
-    spec: &PluginSpec,
-) -> Result<(std::fs::File, manifest::Manifest, Permissions), PluginError> {
+pub(super) fn examine(spec: &PluginSpec) -> Result<(Code, Permissions), PluginError> {
+    let refuse = |rule, what: &str| Err(PluginError::file(&spec.source.path(), rule, what));
     if spec.isolation == Isolation::Process {
-        let what = "isolation = \"process\" is not in this release yet: write isolation = \"thread\"";
-        return Err(PluginError::file(&spec.path, Rule::Isolation, what));
+        return refuse(
+            Rule::Isolation,
+            "isolation = \"process\" is not in this release yet: write isolation = \"thread\"",
+        );
     }
-    let grant = Permissions::from_names(spec.grant.iter().map(String::as_str))
-        .map_err(|what| PluginError::file(&spec.path, Rule::Permission, what))?;
-    let file = file::open(&spec.path)?;
-    let manifest = manifest::read(&spec.path, &file)?;
-    Ok((file, manifest, grant))
+    let grant = match Permissions::from_names(spec.grant.iter().map(String::as_str)) {
+        Ok(grant) => grant,
+        Err(what) => return refuse(Rule::Permission, &what),
+    };
+    let code = match &spec.source {
+        Source::File(path) => {
+            let file = file::open(path)?;
+            let manifest = manifest::read(path, &file)?;
+            Code::File(file, manifest)
+        }
+        Source::Static(plugin) => Code::Static(plugin.clone()),
+    };
+    Ok((code, grant))
 }

@@ -246,6 +246,11 @@ impl Instance {
         true
     }
 
+    /// Whether it was stalled when it was last watched.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.reported == Health::Stalled
+    }
+
     pub(super) fn status(&mut self, now_ns: u64) -> PluginStatus {
         self.last_error = self.shared.last_error.take().or(self.last_error.take());
         self.detail = self.shared.detail.take().or(self.detail.take());

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serialnumberd_core::{ClaimId, Product};
 
+use super::statically::StaticPlugin;
 use crate::record::Decision;
 
 /// How a plugin is separated from the agent.
@@ -40,11 +41,31 @@ impl VerdictUse {
     }
 }
 
+/// Where a plugin's code is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// In this file, see [`super::find`].
+    File(PathBuf),
+    /// In the program itself.
+    Static(StaticPlugin),
+}
+
+impl Source {
+    /// Its file, or what stands for one where people are told of it.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        match self {
+            Source::File(path) => path.clone(),
+            Source::Static(plugin) => PathBuf::from(format!("(static) {}", plugin.id())),
+        }
+    }
+}
+
 /// One `[[plugin]]` of the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PluginSpec {
-    /// Its file, see [`super::find`].
-    pub path: PathBuf,
+    /// Its code.
+    pub source: Source,
     /// How it is separated.
     pub isolation: Isolation,
     /// What is done with its verdicts.
@@ -53,6 +74,8 @@ pub struct PluginSpec {
     pub grant: Vec<String>,
     /// `[plugin.options]`.
     pub options: toml::Table,
+    /// The options are texts, each to be read as what the plugin's own table says it is.
+    pub texts: bool,
     /// The agent's state directory; the plugin's own is made below it.
     pub state_dir: PathBuf,
 }

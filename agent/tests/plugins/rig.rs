@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serialnumberd::plugin::{
-    Claims, Clock, Clocks, HostInfo, Isolation, PluginError, PluginHost, PluginSpec, VerdictUse,
+    Claims, Clock, Clocks, HostInfo, Isolation, PluginError, PluginHost, PluginSpec, Source, VerdictUse,
 };
 use serialnumberd::record::{Body, Record};
 use serialnumberd_core::{
@@ -71,11 +71,12 @@ impl Rig {
 
     pub fn spec(&self, path: PathBuf) -> PluginSpec {
         PluginSpec {
-            path,
+            source: Source::File(path),
             isolation: Isolation::Thread,
             verdict: VerdictUse::Ignore,
             grant: Vec::new(),
             options: toml::Table::new(),
+            texts: false,
             state_dir: self.dir.path().join("state"),
         }
     }
