@@ -185,10 +185,11 @@ impl Watch {
 }
 
 /// Why nobody answers at a place.
-fn miss(e: &std::io::Error) -> String {
+pub(crate) fn miss(e: &std::io::Error) -> String {
     match e.kind() {
         ErrorKind::NotFound => "no socket there".to_owned(),
         ErrorKind::ConnectionRefused => "its agent is dead".to_owned(),
+        ErrorKind::WouldBlock => "its agent takes no connections".to_owned(),
         ErrorKind::PermissionDenied => {
             "permission denied: ask for a place in control_uids or control_gids".to_owned()
         }
