@@ -9,7 +9,7 @@ use serialnumberd::embed::{Embedded, Failure, Mode};
 
 use crate::agent::{Agent, Config, SERIAL};
 use crate::clock::{ms, pass, s, within};
-use crate::lan::{Host, Lan};
+use crate::lan::{Families, Host, Lan};
 use crate::namespace::command;
 use crate::wire::{GOODBYE, Tap, field};
 
@@ -83,7 +83,7 @@ impl Drop for Program {
 #[ignore = "is the program that the other tests start"]
 fn licensed_program() {
     let (Ok(control), Ok(serial)) = (std::env::var(CONTROL), std::env::var(CLAIMED)) else { return };
-    let run = || -> Result<(), Failure> {
+    let run = || -> Result<std::convert::Infallible, Failure> {
         let mut embedded = Embedded::new(None)?;
         embedded.set_mode(Mode::Connect)?;
         embedded.set("control", &control)?;
@@ -139,7 +139,7 @@ fn a_program_that_is_killed_says_goodbye_within_a_second_and_the_other_host_is_c
 
 #[test]
 fn two_programs_share_a_claim_and_the_last_one_says_goodbye() {
-    let lan = Lan::new(2);
+    let lan = Lan::of(2, Families::V4);
     let here = lan.hosts[0].agent(&Config::new());
     let mut programs = [Program::start(&here, SERIAL), Program::start(&here, "xsvr 0123 4567 89ab cdef")];
     programs.iter().for_each(|program| drop(program.tells("allow clear now", s(5))));
