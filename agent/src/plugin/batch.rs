@@ -54,7 +54,7 @@ impl Batch {
     }
 
     /// From here on interfaces are called by these names.
-    pub(super) fn learn(&mut self, interfaces: Option<Arc<Interfaces>>) {
+    pub(crate) fn learn(&mut self, interfaces: Option<Arc<Interfaces>>) {
         self.names.learn(interfaces);
     }
 
