@@ -146,6 +146,14 @@ mod tests {
             case.show(&[("x", held(A, State::Clear))]);
             assert_eq!(case.told(), Ok("clear".to_owned()));
         }
+        // And where nobody else holds it, nothing is left.
+        case.show(&[]);
+        case.board.wish(product("x"), A, MOST).unwrap();
+        case.writer.wish(product("x"), &case.board);
+        case.writer.refuse(product("x"), A, "no".to_owned(), &case.board);
+        case.show(&[]);
+        assert_eq!(case.told(), Err(Kind::Denied));
+        case.writer.wish(product("x"), &case.board);
         case.show(&[]);
         assert_eq!(case.told(), Err(Kind::Invalid));
     }
