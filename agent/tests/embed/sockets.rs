@@ -58,6 +58,8 @@ fn adopted_sockets_are_as_good_as_own_ones() {
     let status = agents[0].status_json().expect("a document");
     let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
     assert_eq!(status["agent"]["port"], 62721);
+    let interface = &status["claims"][0]["coverage"]["interfaces"][0]["name"];
+    assert_eq!(interface, "lo", "where the socket's address is, not the one that was set");
 }
 
 #[test]
