@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serialnumberd_core::Mono;
 
-use super::protocol::{Line, MAX_ANSWER_LINE, Request, answer_line, hello_line, request_line};
+use super::protocol::{Form, Line, MAX_ANSWER_LINE, Request, answer_line, hello_line, request_line};
 use crate::clock;
 
 /// How long an agent may take for an answer that waits for nothing; its loop turns in milliseconds.
@@ -121,7 +121,7 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`].
     pub fn watch(mut self) -> Result<Watch, String> {
-        let _: Value = self.ask(&Request::Watch, Duration::ZERO)?;
+        let _: Value = self.ask(&Request::Watch { form: Form::View }, Duration::ZERO)?;
         self.set_patience(None)?;
         Ok(Watch(self))
     }
