@@ -14,6 +14,8 @@ use super::settings::Plan;
 use super::writer::Writer;
 use crate::event_loop::{self, Agent, ClaimRequest, Dispatched, Owner, Program, Setup, Terms};
 use crate::plugin::Answer;
+use crate::record::Decision;
+use crate::verdict::STILL_PROBING;
 
 /// An agent of this process.
 pub(super) struct Own {
@@ -146,7 +148,11 @@ impl Own {
 fn standing(found: event_loop::Standing<'_>) -> (Product, Standing) {
     let event_loop::Standing { product, claim, state, decision, pending } = found;
     let settled = state != State::Probing && !pending;
-    (product, Standing { claim, decision: decision.clone(), state, settled, away: None })
+    let mut decision = decision.clone();
+    if decision == Decision::default() && !settled {
+        decision.reason = STILL_PROBING.to_owned();
+    }
+    (product, Standing { claim, decision, state, settled, away: None })
 }
 
 impl AsFd for Own {

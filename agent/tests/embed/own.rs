@@ -119,6 +119,7 @@ fn another_serial_replaces_the_claim_and_the_same_one_changes_nothing() {
     assert!(is(&handle, State::Probing), "the old verdict is not the new claim's");
     step(&mut agents);
     assert!(is(&handle, State::Probing), "and stays none");
+    assert!(check(&handle).reason.starts_with("still probing"), "{}", check(&handle).reason);
     until("the new one is clear", &mut agents, |_| is(&handle, State::Clear));
     assert_eq!(handle.counts().claims, 1);
     let status = agents[0].status_json().expect("a document");
