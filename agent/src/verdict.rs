@@ -14,6 +14,9 @@ use crate::record::{Decision, Verdict};
 /// How long a policy may take before the last verdict stays in force.
 pub const PATIENCE: Duration = Duration::from_millis(50);
 
+/// What people are told while there is no verdict yet.
+pub const STILL_PROBING: &str = "still probing whether another host holds this license";
+
 /// Who has opinions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Policy {
@@ -195,7 +198,7 @@ fn must_not_serve(group: &str) -> Decision {
 /// With no policy: report, never stop a healthy server.
 fn without_policy(state: State) -> Decision {
     let (verdict, reason) = match state {
-        State::Probing => (Verdict::ABSTAIN, "still probing"),
+        State::Probing => (Verdict::ABSTAIN, STILL_PROBING),
         State::Clear => (Verdict::ALLOW, "no other holder of this license is known"),
         State::Suspected => (Verdict::ALLOW, "more holders than seats were heard, but they are not proved"),
         State::Conflict => (

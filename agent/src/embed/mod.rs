@@ -19,6 +19,7 @@ mod handle;
 mod own;
 mod settings;
 mod turning;
+mod writer;
 
 pub use crate::event_loop::Dispatched;
 pub use crate::logging::Sink;

@@ -7,12 +7,15 @@ use std::time::Duration;
 use serialnumberd_core::{ClaimKeys, Fate, Product, State};
 
 use super::Mode;
-use super::board::{Board, Counts, Entry, Standing};
+use super::board::{Board, Counts, Standing};
 use super::failure::Failure;
 use super::handle::Wish;
 use super::settings::Plan;
+use super::writer::Writer;
 use crate::event_loop::{self, Agent, ClaimRequest, Dispatched, Owner, Program, Setup, Terms};
 use crate::plugin::Answer;
+use crate::record::Decision;
+use crate::verdict::STILL_PROBING;
 
 /// An agent of this process.
 pub(super) struct Own {
@@ -21,8 +24,7 @@ pub(super) struct Own {
     terms: BTreeMap<Product, Terms>,
     /// Its name, for people.
     program: String,
-    /// What the board shows.
-    shown: BTreeMap<Product, Standing>,
+    writer: Writer,
     counts: Counts,
 }
 
@@ -33,7 +35,7 @@ impl Own {
         let agent = Agent::embed(setup, program).map_err(Failure::fail)?;
         let program = super::program_name();
         let mut own =
-            Own { agent, terms: plan.terms, program, shown: BTreeMap::new(), counts: Counts::default() };
+            Own { agent, terms: plan.terms, program, writer: Writer::default(), counts: Counts::default() };
         own.show(board);
         Ok(own)
     }
@@ -58,12 +60,13 @@ impl Own {
     }
 
     fn fulfil(&mut self, product: Product, wish: Wish, board: &Board) {
+        self.writer.wish(product, board);
         match wish {
             Wish::Claim { keys, seats } => {
                 let claim = keys.id();
                 if let Err(sentence) = self.claim(product, keys, seats) {
                     log::warn!("{sentence}");
-                    board.write([(product, Entry::Refused(claim, sentence))]);
+                    self.writer.refuse(product, claim, sentence, board);
                 }
             }
             Wish::Release => {
@@ -71,14 +74,13 @@ impl Own {
                 if let Err(sentence) = self.agent.let_go(Owner::Program, product) {
                     log::debug!("{sentence}");
                 }
-                board.forget_refusal(product);
             }
         }
     }
 
     fn claim(&mut self, product: Product, keys: ClaimKeys, seats: u16) -> Result<(), String> {
         let claim = keys.id();
-        if self.shown.get(&product).is_some_and(|shown| shown.claim != claim) {
+        if self.writer.shown().get(&product).is_some_and(|shown| shown.claim != claim) {
             // Another serial takes the place of the one before; where that is the configuration's, `hold` says so.
             let _ = self.agent.let_go(Owner::Program, product);
         }
@@ -90,14 +92,8 @@ impl Own {
 
     /// Writes to the board what changed since it was last written to.
     fn show(&mut self, board: &Board) {
-        let now: BTreeMap<Product, Standing> = self.agent.standings().map(standing).collect();
-        if now != self.shown {
-            let gone = self.shown.iter().filter(|(product, _)| !now.contains_key(product));
-            board.remove(gone.map(|(product, standing)| (*product, standing.claim)));
-            let changed = now.iter().filter(|(product, standing)| self.shown.get(product) != Some(standing));
-            board.write(changed.map(|(product, standing)| (*product, Entry::Held(standing.clone()))));
-            self.shown = now;
-        }
+        let now = self.agent.standings().map(standing).collect();
+        self.writer.show(now, board);
         let counts = self.tally();
         if counts != self.counts {
             board.set_counts(counts);
@@ -117,9 +113,9 @@ impl Own {
                 .map(|fate| counters.fate(fate))
                 .iter()
                 .sum(),
-            claims: count(self.shown.len()),
-            conflicts: count(self.shown.values().filter(state).count()),
-            state: self.shown.values().map(|standing| standing.state).max(),
+            claims: count(self.writer.shown().len()),
+            conflicts: count(self.writer.shown().values().filter(state).count()),
+            state: self.writer.shown().values().map(|standing| standing.state).max(),
             lost_events: self.agent.lost_events(),
             plugins,
             stalled,
@@ -153,7 +149,11 @@ impl Own {
 fn standing(found: event_loop::Standing<'_>) -> (Product, Standing) {
     let event_loop::Standing { product, claim, state, decision, pending } = found;
     let settled = state != State::Probing && !pending;
-    (product, Standing { claim, decision: decision.clone(), state, settled, away: None })
+    let mut decision = decision.clone();
+    if decision == Decision::default() && !settled {
+        decision.reason = STILL_PROBING.to_owned();
+    }
+    (product, Standing { claim, decision, state, settled, away: None })
 }
 
 impl AsFd for Own {

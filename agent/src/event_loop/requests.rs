@@ -8,7 +8,7 @@ use crate::control::protocol::{CheckAnswer, ClaimAnswer, Request};
 use crate::control::server::{ClientId, Incoming};
 use crate::evidence::Wanted;
 use crate::record::Verdict;
-use crate::verdict::PATIENCE;
+use crate::verdict::{PATIENCE, STILL_PROBING};
 
 /// Who asked.
 #[derive(Clone, Copy, Debug)]
@@ -134,11 +134,7 @@ impl Agent {
         let state = self.engine.claim_brief(claim).ok_or_else(|| self.not_held(product))?.state;
         let decision = &held.verdict.decision;
         let probing = state == State::Probing && decision.verdict == Verdict::ABSTAIN;
-        let reason = if probing {
-            "still probing whether another host holds this license".to_owned()
-        } else {
-            decision.reason.clone()
-        };
+        let reason = if probing { STILL_PROBING.to_owned() } else { decision.reason.clone() };
         let answer = CheckAnswer {
             product: product.to_string(),
             state: state.to_string(),

@@ -1,13 +1,15 @@
 //! Own mode: claims, verdicts, events, the control socket and the end.
 
 use std::io::{Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serialnumberd::embed::{Delivery, Dispatched, Embedded, Kind, Mode, Verdict};
 use serialnumberd::record::Body;
 use serialnumberd_core::{Event, ResolvedCause, State};
-use serialnumberd_plugin::abi::{SLND_EV_RESOLVED, SLND_EV_STATE, SLND_EV_TICK, slnd_ev_bit};
+use serialnumberd_plugin::abi::{SLND_EV_RESOLVED, SLND_EV_STATE, slnd_ev_bit};
 
 use crate::home::{Home, LONG, check, is, now, step, until};
 
@@ -117,6 +119,7 @@ fn another_serial_replaces_the_claim_and_the_same_one_changes_nothing() {
     assert!(is(&handle, State::Probing), "the old verdict is not the new claim's");
     step(&mut agents);
     assert!(is(&handle, State::Probing), "and stays none");
+    assert!(check(&handle).reason.starts_with("still probing"), "{}", check(&handle).reason);
     until("the new one is clear", &mut agents, |_| is(&handle, State::Clear));
     assert_eq!(handle.counts().claims, 1);
     let status = agents[0].status_json().expect("a document");
@@ -141,8 +144,14 @@ fn a_refused_claim_is_told_by_check_and_can_be_taken_back() {
     assert_eq!(refused.kind, Kind::Denied);
     assert!(refused.sentence.contains("with another serial number, by the configuration"), "{refused}");
     assert_eq!(handle.wait("xsvr", LONG).expect_err("refused"), refused, "there is nothing to wait for");
+    until("the configuration's is clear", &mut agents, |a| {
+        a[0].status_json().is_ok_and(|text| !text.contains("\"probing\""))
+    });
+    assert_eq!(handle.check("xsvr").expect_err("it is still refused"), refused);
     handle.release("xsvr").expect("taken back");
-    until("the configuration's is shown again", &mut agents, |_| handle.check("xsvr").is_ok());
+    until("the configuration's is shown again", &mut agents, |_| {
+        handle.check("xsvr").is_ok_and(|answer| answer.state == State::Clear)
+    });
     assert_eq!(handle.counts().claims, 2);
 }
 
@@ -207,11 +216,14 @@ fn a_failed_start_can_be_mended() {
 #[test]
 fn an_idle_agent_asks_for_no_turn_and_the_bell_is_one() {
     let home = Home::new("127.0.8.11");
-    let mut embedded = home.embedded(&[]);
-    embedded.want_events(slnd_ev_bit(SLND_EV_TICK));
-    embedded.start().expect("it starts");
-    let mut agents = [embedded];
+    let mut agents = [home.started(&[])];
+    // A bell that was heard is silent.
+    agents[0].handle().claim("xsvr", "ALONE", 1).expect("claimed");
+    agents[0].handle().release("xsvr").expect("released");
+    step(&mut agents);
     until("it rests", &mut agents, |a| a[0].timeout() != Some(Duration::ZERO));
+    let mut polled = [PollFd::new(agents[0].as_fd(), PollFlags::POLLIN)];
+    assert_eq!(poll(&mut polled, PollTimeout::ZERO), Ok(0), "there is nothing to do");
     assert!(agents[0].timeout().is_none_or(|t| t > Duration::from_millis(500)), "{:?}", agents[0].timeout());
     // Not by the timeout: `turn` returns since the bell rings.
     let (handle, began) = (agents[0].handle(), now());

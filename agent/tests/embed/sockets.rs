@@ -40,7 +40,7 @@ fn adopted_sockets_are_as_good_as_own_ones() {
             setsockopt(&socket, sockopt::ReusePort, &true).expect("set");
             let socket = bound(socket, &format!("{}:62721", home.address));
             let copy = socket.try_clone().expect("a copy");
-            embedded.set("address", "127.0.0.1").expect("set");
+            embedded.set("address", "192.0.2.7").expect("set");
             embedded.adopt_socket(socket).expect("adopted");
             assert!(fcntl(&copy, FcntlArg::F_GETFL).expect("flags") & OFlag::O_NONBLOCK.bits() != 0);
             let thief = own(AddressFamily::Inet);
@@ -58,6 +58,8 @@ fn adopted_sockets_are_as_good_as_own_ones() {
     let status = agents[0].status_json().expect("a document");
     let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
     assert_eq!(status["agent"]["port"], 62721);
+    let interface = &status["claims"][0]["coverage"]["interfaces"][0]["name"];
+    assert_eq!(interface, "lo", "where the socket's address is, not the one that was set");
 }
 
 #[test]
