@@ -16,6 +16,7 @@ use serialnumberd_plugin::abi::{
     slnd_status,
 };
 
+use super::kept::keep;
 use super::limits::WAKES;
 use super::log_line::{self, Rate};
 use super::mailbox::Mailbox;
@@ -71,7 +72,7 @@ impl Context {
         messages: Producer<Message>,
     ) -> &'static Context {
         let log_rate = Mutex::new(Rate::new((clocks.boot)()));
-        let context: &'static Context = Box::leak(Box::new(Context {
+        let context = keep(Context {
             id,
             shared,
             clocks,
@@ -85,7 +86,7 @@ impl Context {
             scope: Scope::present(),
             holders: Mutex::default(),
             claims: Mutex::default(),
-        }));
+        });
         WORKER_OF.set(context);
         context
     }

@@ -31,6 +31,7 @@ mod foreign;
 mod host;
 mod host_table;
 mod instance;
+mod kept;
 mod limits;
 mod log_line;
 mod mailbox;
