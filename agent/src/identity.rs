@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -155,6 +155,11 @@ impl StateDir {
             }
             Err(_) => {}
         }
+    }
+
+    /// The lock's.
+    pub(crate) fn as_raw_fd(&self) -> RawFd {
+        self.lock.as_raw_fd()
     }
 
     /// In a forked child: closes its copy of the lock, which stays the parent's.

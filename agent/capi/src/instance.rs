@@ -38,6 +38,8 @@ pub struct slnd_agent {
     /// Nothing may be bound.
     pub(crate) no_bind: bool,
     pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
+    /// Freed in a forked child, which keeps the memory.
+    is_forsaken: AtomicBool,
 }
 
 thread_local! {
@@ -64,6 +66,7 @@ impl slnd_agent {
             log,
             no_bind,
             thread: Mutex::new(None),
+            is_forsaken: AtomicBool::new(false),
         }
     }
 
@@ -107,11 +110,12 @@ pub(crate) unsafe fn look<'a>(agent: *const slnd_agent) -> Result<&'a slnd_agent
 /// # Safety
 /// As [`look`].
 pub(crate) unsafe fn enter(agent: *const slnd_agent) -> Result<Call, Refusal> {
+    // SAFETY: the caller's promise.
+    let agent = unsafe { look(agent) }?;
     if is_logging() {
         return Err(Refusal::new(SLND_E_AGAIN, "not from inside on_log"));
     }
-    // SAFETY: the caller's promise.
-    let call = Call::new(unsafe { look(agent) }?);
+    let call = Call::new(agent);
     if call.is_freed() {
         return Err(Refusal::new(SLND_E_CLOSED, "this agent was freed"));
     }
@@ -248,8 +252,17 @@ pub(crate) unsafe fn free(agent: *mut slnd_agent) -> Result<(), Refusal> {
 
 /// In a forked child: closes the descriptors, which the parent goes on using, and leaks the rest.
 fn forsake(agent: &slnd_agent) {
+    if agent.is_forsaken.swap(true, Ordering::AcqRel) {
+        return;
+    }
     if let Some(embedded) = agent.core.take_in_child() {
         embedded.forsake();
         agent.handle.clone().forsake();
+        return;
+    }
+    // SAFETY: a forked child, which the other threads did not follow.
+    for fd in unsafe { agent.core.descriptors_in_child() } {
+        // SAFETY: the agent's, which is never used here again, nor dropped.
+        unsafe { libc::close(fd) };
     }
 }

@@ -89,3 +89,33 @@ fn free_in_a_callback_waits_for_its_end() {
         run(&program, &[turning]);
     }
 }
+
+#[test]
+fn a_fork_leaves_the_agent_with_the_parent() {
+    let program = build("forks");
+    once(&[], &program, &[]);
+    // Without a look at leaks: a forked child leaks what is its parent's, as the header says.
+    once(&["valgrind", "--quiet", "--error-exitcode=99"], &program, &[]);
+}
+
+#[test]
+fn adopted_sockets_change_hands() {
+    run(&build("sockets"), &[]);
+}
+
+#[test]
+fn plugins_of_the_program_and_of_files_decide() {
+    let minimal = scratch("libembedded_minimal.so");
+    compile("gcc", &["-shared", "-fPIC"], &package().join("../../examples/plugin_minimal.c"), &minimal);
+    run(&build("plugins"), &[minimal.to_str().unwrap()]);
+}
+
+#[test]
+fn each_agent_has_a_log_of_its_own() {
+    run(&build("logs"), &[]);
+}
+
+#[test]
+fn a_library_that_is_closed_stays() {
+    run(&build("loaded"), &[library_dir().join("libserialnumberd.so.1").to_str().unwrap()]);
+}

@@ -5,6 +5,7 @@
 //! leaves is remembered ([`Server::has_backlog`]).
 
 use std::io::{self, ErrorKind};
+use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
 
 use mio::net::{UnixListener, UnixStream};
@@ -250,6 +251,12 @@ impl Server {
                 connection.flush();
             }
         }
+    }
+
+    /// Every descriptor that lasts longer than a turn.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let clients = self.clients.iter().flatten().map(|(connection, _)| connection.stream.as_raw_fd());
+        [self.listener.as_raw_fd(), self.registry.as_raw_fd()].into_iter().chain(clients)
     }
 
     /// In a forked child: closes its copies of the descriptors; socket and clients stay the parent's.

@@ -13,6 +13,7 @@
 
 mod board;
 mod connect;
+mod descriptors;
 mod embedded;
 mod failure;
 mod handle;

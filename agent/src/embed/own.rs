@@ -1,7 +1,7 @@
 //! Own mode: an agent in this process.  Carries wishes to it, and what it found to the board.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use serialnumberd_core::{ClaimKeys, Fate, Product, State};
@@ -139,6 +139,10 @@ impl Own {
 
     pub(super) fn shut_down(self) {
         self.agent.shut_down();
+    }
+
+    pub(super) fn descriptors(&self) -> Vec<RawFd> {
+        self.agent.descriptors()
     }
 
     pub(super) fn forsake(self) {

@@ -1,5 +1,6 @@
 //! The program that embeds the agent: what it brings, what it is told, and what it thinks of a claim.
 
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
 use serialnumberd_core::{ClaimId, Product, State};
@@ -8,6 +9,7 @@ use serialnumberd_plugin::abi::slnd_ev_bit;
 use super::Agent;
 use crate::control::server::Server;
 use crate::counters::Counters;
+use crate::generation::Generation;
 use crate::plugin::{self, Answer, Outbox, PluginSpec};
 use crate::record::{Decision, Record};
 use crate::socket::Adopted;
@@ -106,6 +108,21 @@ impl Agent {
     /// Tells the program what it lost, if there is room for that.
     pub(crate) fn settle_losses(&mut self) {
         self.program.iter_mut().for_each(Audience::settle);
+    }
+
+    /// Every descriptor that lasts longer than a turn.
+    pub(crate) fn descriptors(&self) -> Vec<RawFd> {
+        let fixed = [
+            self.poll.as_raw_fd(),
+            self.wake.end.as_raw_fd(),
+            self.wake_end.as_raw_fd(),
+            self.monitor.source(),
+            self.state.as_raw_fd(),
+        ];
+        let sockets = self.sockets.sources().map(|(_, fd)| fd);
+        let generation = self.generation.iter().map(Generation::source);
+        let control = self.control.iter().flat_map(Server::descriptors);
+        fixed.into_iter().chain(sockets).chain(generation).chain(control).collect()
     }
 
     /// Ends in a forked child, where the agent is the parent's: closes this process's copies of the descriptors, and

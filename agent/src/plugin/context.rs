@@ -17,6 +17,7 @@ use serialnumberd_plugin::abi::{
 };
 
 use super::handshake::Doorbell;
+use super::kept::keep;
 use super::limits::WAKES;
 use super::log_line::{self, Rate};
 use super::mailbox::Mailbox;
@@ -98,7 +99,7 @@ impl Context {
     ) -> &'static Context {
         let Seat { id, granted, shared, clocks } = seat;
         let log_rate = Mutex::new(Rate::new((clocks.boot)()));
-        let context: &'static Context = Box::leak(Box::new(Context {
+        let context = keep(Context {
             id,
             shared,
             clocks,
@@ -113,7 +114,7 @@ impl Context {
             holders,
             claims: Mutex::default(),
             interfaces: Mutex::default(),
-        }));
+        });
         WORKER_OF.set(context);
         context
     }

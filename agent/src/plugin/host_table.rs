@@ -15,6 +15,7 @@ use serialnumberd_plugin::slnd_end;
 
 use super::context::Context;
 use super::foreign::{array_text, bytes_up_to, c_text, str_text};
+use super::kept::keep;
 use super::limits::{LOG_LINE_MAX, METRIC_NAME_MAX};
 use super::permission::Permissions;
 use super::shared::Message;
@@ -44,10 +45,10 @@ pub(super) fn table(
     state_dir: &Path,
 ) -> &'static slnd_host {
     let text = |bytes: &[u8]| {
-        let text: &'static CString = Box::leak(Box::new(CString::new(bytes).unwrap_or_default()));
+        let text = keep(CString::new(bytes).unwrap_or_default());
         slnd_str { ptr: text.as_ptr(), len: text.as_bytes().len() }
     };
-    Box::leak(Box::new(slnd_host {
+    keep(slnd_host {
         struct_size: size_u32::<slnd_host>(),
         abi_major: SLND_ABI_MAJOR,
         abi_minor: SLND_ABI_MINOR,
@@ -67,7 +68,7 @@ pub(super) fn table(
         announce: Some(announce),
         holders: Some(holders),
         metric: Some(metric),
-    }))
+    })
 }
 
 /// Runs a slot's body with the instance that `ctx` names.  A defect of the host must not unwind into a

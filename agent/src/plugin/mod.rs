@@ -34,6 +34,7 @@ mod handshake;
 mod host;
 mod host_table;
 mod instance;
+mod kept;
 mod limits;
 mod log_line;
 mod mailbox;

@@ -108,7 +108,8 @@ pub unsafe extern "C" fn slnd_agent_wait(
             return Err(Refusal::new(SLND_E_AGAIN, "not from inside a callback"));
         }
         agent.handle.wait(product, Duration::from_nanos(timeout_ns))?;
-        Ok(())
+        // The turn that settled it is over, too: many a program forks now, and a turn does not survive that.
+        agent.core.with(|_| Ok(()))
     };
     // SAFETY: NULL.
     unsafe { guard(ptr::null_mut(), wait) }

@@ -18,9 +18,6 @@ pub const LANGUAGES: [(&str, &str, &str); 6] = [
     ("clang++", "c++", "-std=c++17"),
 ];
 
-/// What the static library needs beside itself; serialnumberd.pc says the same.
-pub const SYSTEM_LIBRARIES: [&str; 6] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
-
 pub fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
