@@ -296,6 +296,60 @@ pub(super) enum PluginCommand {
     List(PluginListArgs),
     /// Describe one plugin and its options; the file is loaded for it
     Info(PluginInfoArgs),
+    /// Try a plugin against every rule of the ABI, in processes of its own
+    Check(PluginCheckArgs),
+    /// One trial of `check`, in the process that it is to be run in
+    #[command(hide = true)]
+    Trial(PluginTrialArgs),
+}
+
+const PLUGIN_CHECK_EXAMPLES: &str = "\
+Exit codes:
+  0  it passed every check   1  it failed one, named with its rule   2  it could not be run
+
+Each check runs the plugin in a process of its own, with limits of time and memory: events lie
+before pages that may not be touched, hosts are older and newer, permissions are denied, a thousand
+instances come and go. No agent needs to run. Only what the plugin itself does reaches the network.
+
+What chance draws comes from a seed, which is printed; --seed draws the same again.
+
+Examples:
+  serialnumberd plugin check ./libgate.so
+  serialnumberd plugin check ./libgate.so --option token=x --grant verdict --tap";
+
+#[derive(Debug, Args)]
+#[command(after_help = PLUGIN_CHECK_EXAMPLES)]
+pub(super) struct PluginCheckArgs {
+    /// Its file
+    pub(super) file: PathBuf,
+    /// Draw what an earlier run drew
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
+    /// Print one JSON document
+    #[arg(long, conflicts_with = "tap")]
+    pub(super) json: bool,
+    /// Print TAP version 14, as test harnesses read it
+    #[arg(long)]
+    pub(super) tap: bool,
+    #[command(flatten)]
+    pub(super) setting: PluginSettingArgs,
+}
+
+/// How a plugin is set up without a configuration file.
+#[derive(Debug, Args)]
+pub(super) struct PluginSettingArgs {
+    /// Grant these permissions only, not all that it asks for; may be repeated
+    #[arg(long, value_name = "PERMISSION", value_delimiter = ',')]
+    pub(super) grant: Option<Vec<String>>,
+    /// Set one of its options; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    pub(super) option: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PluginTrialArgs {
+    /// Where the trial's job lies
+    pub(super) folder: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -347,6 +401,11 @@ fn product(text: &str) -> Result<Product, String> {
     Product::new(text).map_err(|e| e.to_string())
 }
 
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE, as in mode=strict")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
 fn evidence_id(text: &str) -> Result<EvidenceId, String> {
     id_of_text(text)
         .ok_or_else(|| "expected 32 hex digits, as `serialnumberd evidence list` shows them".to_owned())
@@ -394,6 +453,10 @@ mod tests {
             "serialnumberd check xsvr --wait=soon",
             "serialnumberd statsu",
             "serialnumberd plugin info",
+            "serialnumberd plugin check",
+            "serialnumberd plugin check f --option mode",
+            "serialnumberd plugin check f --json --tap",
+            "serialnumberd plugin check f --seed x",
             "serialnumberd config check",
             "serialnumberd evidence",
             "serialnumberd evidence show",
@@ -429,7 +492,8 @@ mod tests {
         let mut command = Arguments::command();
         command.build();
         let subcommands = command.get_subcommands().map(|sub| sub.get_name().to_owned());
-        let nested = ["plugin list", "plugin info", "config check", "config init"].map(str::to_owned);
+        let nested =
+            ["plugin list", "plugin info", "plugin check", "config check", "config init"].map(str::to_owned);
         let of_evidence = ["list", "show", "export", "verify"].map(|name| format!("evidence {name}"));
         let nested = nested.into_iter().chain(of_evidence);
         for name in subcommands.chain(nested).filter(|name| name != "help") {

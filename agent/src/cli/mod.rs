@@ -18,6 +18,7 @@ mod run;
 mod status;
 #[cfg(test)]
 mod tests;
+mod validate;
 mod watch;
 
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! `plugin list` and `plugin info`.
+//! `plugin list` and `plugin info`; the others are in [`super::validate`].
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::args::{PluginCommand, PluginInfoArgs, PluginListArgs};
 use super::output::{Ending, Failure, standard};
+use super::validate;
 use crate::config::Config;
 use crate::paths::{self, Environment, Profile};
 use crate::plugin::{Description, Manifest, OptionKind, OptionSpec, Permissions, PluginError};
@@ -17,6 +18,8 @@ pub(super) fn plugin(command: &PluginCommand, environment: &Environment) -> Endi
     match command {
         PluginCommand::List(args) => list(args, environment),
         PluginCommand::Info(args) => info(args, environment),
+        PluginCommand::Check(args) => validate::check(args),
+        PluginCommand::Trial(args) => validate::trial(args),
     }
 }
 

@@ -88,6 +88,11 @@ impl PluginError {
         PluginError { option: Some(option.to_owned()), ..PluginError::new(plugin, Rule::Options, what) }
     }
 
+    /// What is wrong, and what to do.
+    pub(super) fn what(&self) -> &str {
+        &self.what
+    }
+
     /// Which rule was broken.
     #[must_use]
     pub fn rule(&self) -> Rule {

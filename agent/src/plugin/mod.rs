@@ -14,6 +14,7 @@
 //! | `spec`, `host`, `instance`, `outbox`, `reload`, `trial` | the loop's side: never waits, takes no lock |
 //! | `begin`, `worker`, `batch`, `view`, `numbers`, `calls`, `timers` | the plugin's thread: every call into it is made there |
 //! | `host_table`, `context`, `metrics`, `log_line` | what a plugin may call, from any thread of its own |
+//! | `check` | the validator of `plugin check`: a program of its own on top of the others |
 //! | `shared`, `mailbox`, `watchdog`, `limits` | what both sides see, and every bound |
 //!
 //! Must not know the protocol engine, the sockets or the configuration file.
@@ -21,6 +22,7 @@
 mod batch;
 mod begin;
 mod calls;
+pub mod check;
 mod context;
 mod describe;
 mod descriptor;
