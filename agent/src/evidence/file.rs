@@ -13,6 +13,7 @@ use serialnumberd_core::limits::EVIDENCE_PAIRS;
 
 use super::document::{Document, FORMAT};
 use super::{Case, hex};
+use crate::text::clean;
 
 /// The longest file that is read.
 pub(crate) const LONGEST: u64 = 4 << 20;
@@ -133,9 +134,10 @@ fn shape(error: serde_json::Error) -> Refusal {
     if error.is_eof() { Refusal::Cut } else { Refusal::Shape(excerpt(&error.to_string())) }
 }
 
-/// The start of a stranger's text.
+/// The start of a stranger's text, without what a terminal would obey.
 fn excerpt(text: &str) -> String {
-    text.chars().take(LONGEST_EXCERPT).collect()
+    let start: String = text.chars().take(LONGEST_EXCERPT).collect();
+    clean(&start)
 }
 
 #[cfg(test)]

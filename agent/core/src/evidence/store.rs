@@ -33,14 +33,21 @@ pub(crate) fn keep(pairs: &mut Vec<EvidencePair>, pair: EvidencePair, bound: usi
 
 impl EvidenceStore {
     /// Names and keeps a new evidence.
+    ///
+    /// Who stays when a conflict ends within its round may be part of the next one that the round proves.  A pair names
+    /// one evidence only, or the second would be written over the first: such a pair goes last.
     pub(crate) fn open<C: Crypto>(
         &mut self,
         product: Product,
         claim: ClaimId,
         conflict_id: u64,
         class: Class,
-        first: Proof<EvidencePair>,
+        mut first: Proof<EvidencePair>,
     ) -> EvidenceId {
+        let names_none = |p: &EvidencePair| self.find(id_of::<C>(&p.question, &p.answer)).is_none();
+        if let Some(free) = first.pairs.iter().position(names_none) {
+            first.pairs.rotate_left(free);
+        }
         let id = first.pairs.first().map_or_else(EvidenceId::default, |p| id_of::<C>(&p.question, &p.answer));
         self.kept.push_back(Evidence {
             id,
@@ -145,6 +152,20 @@ mod tests {
         assert_eq!(ids.iter().position(|id| store.find(*id).is_some()), Some(2), "it answered before");
         store.add(ids[EVIDENCE_PAIRS - 1], false, pair_of(2, 2), 16);
         assert_eq!(ids.iter().position(|id| store.find(*id).is_some()), Some(3));
+    }
+
+    #[test]
+    fn a_pair_names_one_evidence() {
+        let mut store = EvidenceStore::default();
+        let product = Product::new("xsvr").unwrap();
+        let mut open = |conflict, pairs| {
+            store.open::<Standard>(product, ClaimId::default(), conflict, Class::Copy, proof(pairs))
+        };
+        let first = open(1, vec![pair(0), pair(1)]);
+        let second = open(2, vec![pair(0), pair(2)]);
+        assert_ne!(first, second);
+        assert_eq!(store.find(first).map(|e| (e.conflict_id, e.first.pairs.len())), Some((1, 2)));
+        assert_eq!(store.find(second).map(|e| (e.conflict_id, e.first.pairs.len())), Some((2, 2)));
     }
 
     #[test]

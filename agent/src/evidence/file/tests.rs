@@ -145,6 +145,7 @@ fn members_say_something_or_are_named() {
         ("\"id\": \"", "\"id\": \"00", "its member `id` is not 32 hex digits"),
         ("\"claim\": \"", "\"claim\": \"00", "its member `claim` is not 32 hex digits"),
         ("\"installation\": \"", "\"installation\": \"00", "`recorder.installation` is not 64 hex digits"),
+        ("evidence 1", "evidence\u{7f}1", "its format is \"serialnumberd evidence 1\", and"),
         ("evidence 1", "evidence 2", "its format is \"serialnumberd evidence 2\", and this program knows"),
         ("\"format\"", "\"signature\": \"\",\n  \"format\"", "duplicate field `signature`"),
     ] {
