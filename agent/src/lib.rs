@@ -30,6 +30,7 @@ mod durable;
 pub mod event_loop;
 pub mod evidence;
 pub mod generation;
+mod hex;
 pub mod identity;
 pub mod logging;
 pub mod memory;

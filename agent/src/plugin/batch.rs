@@ -11,7 +11,7 @@ use serialnumberd_plugin::abi::{slnd_decision, slnd_event};
 use super::calls::{CallError, Calls};
 use super::host_table::read_answer;
 use super::outbox::{Item, Lost};
-use super::text_room::InterfaceNames;
+use super::text_room::{InterfaceNames, Interfaces};
 use super::timers::Due;
 use super::view::{Sight, Slot};
 use crate::record::{Decision, Record};
@@ -53,6 +53,11 @@ impl Batch {
 
     pub(super) fn len(&self) -> usize {
         self.used
+    }
+
+    /// From here on interfaces are called by these names.
+    pub(super) fn learn(&mut self, interfaces: Option<Arc<Interfaces>>) {
+        self.names.learn(interfaces);
     }
 
     pub(super) fn add(&mut self, item: Item) {

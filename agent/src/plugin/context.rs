@@ -21,6 +21,7 @@ use super::log_line::{self, Rate};
 use super::mailbox::Mailbox;
 use super::permission::Permissions;
 use super::shared::{Claims, Clocks, Doorbell, HolderTable, Message, Shared};
+use super::text_room::Interfaces;
 use super::timers::{Due, Timers};
 
 thread_local! {
@@ -46,6 +47,7 @@ pub(super) struct Context {
     log_rate: Mutex<Rate>,
     holders: Mutex<Option<Arc<HolderTable>>>,
     claims: Mutex<Option<Arc<Claims>>>,
+    interfaces: Mutex<Option<Arc<Interfaces>>>,
 }
 
 /// What the loop published last.
@@ -81,6 +83,7 @@ impl Context {
             log_rate,
             holders: Mutex::default(),
             claims: Mutex::default(),
+            interfaces: Mutex::default(),
         }));
         WORKER_OF.set(context);
         context
@@ -163,6 +166,11 @@ impl Context {
 
     pub(super) fn holders(&self) -> Option<Arc<HolderTable>> {
         newest(&self.holders, &self.shared.holders)
+    }
+
+    /// Names of interfaces that were told; `None`: the kernel is to be asked.
+    pub(super) fn interfaces(&self) -> Option<Arc<Interfaces>> {
+        newest(&self.interfaces, &self.shared.interfaces)
     }
 
     /// Whether a claim is held here.
