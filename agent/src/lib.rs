@@ -27,6 +27,7 @@ pub mod counters;
 pub mod daemon;
 pub mod demo;
 mod durable;
+pub mod embed;
 pub mod event_loop;
 pub mod evidence;
 pub mod generation;

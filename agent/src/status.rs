@@ -291,9 +291,17 @@ pub struct PluginStatus {
     pub version: String,
     /// `thread` or `process`.
     pub isolation: String,
+    /// The process that it runs in now, if it has one of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// How often its process ended without having been asked to.
+    pub crashes: u64,
+    /// What of its process's sandbox is in force, and what is not, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sandbox: Vec<String>,
     /// `ignore`, `advise` or `require`.
     pub verdict: String,
-    /// `ok`, `slow`, `stalled`, `quarantined` or `failed`.
+    /// `ok`, `slow`, `stalled`, `restarting`, `quarantined` or `failed`.
     pub health: String,
     /// Why, for people; empty if `ok`.
     pub why: String,

@@ -63,6 +63,9 @@ pub(super) enum Command {
     /// Check a configuration, or print one to start from
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Runs a plugin for an agent; started by agents only
+    #[command(hide = true)]
+    PluginChild,
     /// Three agents in one process on loopback: a duplicate found, told and resolved
     Demo(DemoArgs),
 }

@@ -80,6 +80,7 @@ fn run_command(command: Command, commands: Commands) -> Ending {
         Command::Query(args) => query::query(&args),
         Command::Plugin(command) => plugin::plugin(&command, &environment),
         Command::Config(command) => configuration::configuration(&command, &environment),
+        Command::PluginChild => crate::plugin::run_child().map(|()| 0).map_err(output::Failure::Sentence),
         Command::Demo(args) => run::demo(&args, commands.demo),
     }
 }

@@ -31,7 +31,7 @@ fn configuration(args: RunArgs, environment: &Environment) -> Result<Config, Con
         // Clap has seen to it that there is a file in every other case.
         (file, _, _) => Config::load(&file.unwrap_or_default(), profile, environment)?,
     };
-    Ok(Config { plugin_dirs: args.plugin_dir, ..config })
+    Ok(Config { plugin_dirs: args.plugin_dir, ..config }.of_own_program())
 }
 
 pub(super) fn demo(args: &DemoArgs, demo: fn(&[PathBuf]) -> Result<(), String>) -> Ending {

@@ -29,6 +29,8 @@ pub(super) struct TooSlow;
 /// One client's connection.
 pub(super) struct Connection {
     pub(super) stream: UnixStream,
+    /// The process at the other end, if it can be seen from here.
+    pub(super) pid: Option<u32>,
     /// Has opened with its version.
     pub(super) greeted: bool,
     /// Wants events.
@@ -49,9 +51,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: UnixStream) -> Connection {
+    pub(super) fn new(stream: UnixStream, pid: Option<u32>) -> Connection {
         Connection {
             stream,
+            pid,
             greeted: false,
             watching: false,
             in_flight: 0,

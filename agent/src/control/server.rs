@@ -31,6 +31,13 @@ pub struct ClientId {
     generation: u64,
 }
 
+#[cfg(test)]
+impl ClientId {
+    pub(crate) fn of_test(slot: usize) -> ClientId {
+        ClientId { slot, generation: 0 }
+    }
+}
+
 /// A request that the loop shall answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {
@@ -155,6 +162,26 @@ impl Server {
         self.clients[client.slot].as_ref().is_some_and(|(_, generation)| *generation == client.generation)
     }
 
+    /// The process of a client, if it can be seen from here.
+    #[must_use]
+    pub fn pid(&self, client: ClientId) -> Option<u32> {
+        let here =
+            self.clients[client.slot].as_ref().filter(|(_, generation)| *generation == client.generation);
+        here.and_then(|(connection, _)| connection.pid)
+    }
+
+    /// Ends a client's connection and says why.
+    pub fn dismiss(&mut self, client: ClientId, why: &str) {
+        if !self.is_here(client) {
+            return;
+        }
+        self.send(client.slot, &farewell_line(why));
+        if let Some((connection, _)) = &mut self.clients[client.slot] {
+            (connection.closing, connection.gone) = (true, true);
+        }
+        self.settle(client.slot);
+    }
+
     /// Answers a request.
     pub fn reply(&mut self, client: ClientId, id: u64, result: &Result<Value, String>) {
         if !self.is_here(client) {
@@ -207,6 +234,11 @@ impl Server {
         }
     }
 
+    /// In a forked child: closes its copies of the descriptors; socket and clients stay the parent's.
+    pub fn forsake(mut self) {
+        self.file.disown();
+    }
+
     fn accept(&mut self) {
         self.accept_failed = false;
         for _ in 0..ACCEPTS_PER_TURN {
@@ -227,12 +259,13 @@ impl Server {
     }
 
     fn admit(&mut self, stream: UnixStream) {
-        let admitted = self.access.check(&stream).and_then(|()| {
-            self.free_slot()
+        let admitted = self.access.check(&stream).and_then(|pid| {
+            let slot = self.free_slot();
+            slot.map(|slot| (slot, pid))
                 .ok_or_else(|| format!("this agent serves {MAX_CLIENTS} clients already; try again"))
         });
-        let slot = match admitted {
-            Ok(slot) => slot,
+        let (slot, pid) = match admitted {
+            Ok(admitted) => admitted,
             Err(sentence) => {
                 self.counters.refused += 1;
                 // Whoever may connect may do so for ever: the log grows by the logarithm of that only.
@@ -244,7 +277,7 @@ impl Server {
                 return;
             }
         };
-        let mut connection = Connection::new(stream);
+        let mut connection = Connection::new(stream, pid);
         let token = Token(self.first + 1 + slot);
         if let Err(e) = self.registry.register(&mut connection.stream, token, Interest::READABLE) {
             log::warn!("cannot poll a connection of the control socket: {e}");

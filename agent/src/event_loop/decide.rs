@@ -9,7 +9,7 @@ use super::Agent;
 use crate::control::EventView;
 use crate::plugin::{self, Action};
 use crate::record::{Body, Record};
-use crate::verdict::{Facts, PATIENCE};
+use crate::verdict::{Facts, PATIENCE, Policy};
 
 /// Records kept for whoever polls them; who does not poll loses the oldest.
 const RECORDS: usize = 1024;
@@ -87,6 +87,8 @@ impl Agent {
     /// Numbers a record and hands it to everyone; `asks` for verdicts on that claim.
     fn publish(&mut self, body: Body, asks: Option<ClaimId>) {
         self.seq += 1;
+        // Of a claim that was let go meanwhile no verdict would be taken.
+        let asks = asks.filter(|claim| self.held.contains_key(claim));
         let until = self.now.boot.after(PATIENCE);
         let record = Arc::new(Record {
             seq: self.seq,
@@ -96,10 +98,7 @@ impl Agent {
             decide_until_ns: asks.map(|_| until.0),
             body,
         });
-        let asked: BTreeSet<usize> = self.plugins.publish(&record).into_iter().collect();
-        if let Some(held) = asks.and_then(|claim| self.held.get_mut(&claim)) {
-            held.verdict.ask(record.seq, asked, self.plugins.missed(record.seq), self.now.boot);
-        }
+        self.ask(&record, asks);
         if let Some(control) = self.control.as_mut().filter(|c| c.has_watchers()) {
             let links = &self.links;
             control.tell(&EventView::of(&record, &|index| Agent::interface_name(links, index)));
@@ -112,6 +111,20 @@ impl Agent {
         }
     }
 
+    /// Hands a record to those who may have an opinion, and notes whose is awaited.
+    fn ask(&mut self, record: &Arc<Record>, asks: Option<ClaimId>) {
+        let mut asked: BTreeSet<Policy> =
+            self.plugins.publish(record).into_iter().map(Policy::Plugin).collect();
+        if self.program.as_mut().is_some_and(|program| program.publish(record)) {
+            asked.insert(Policy::Program);
+        }
+        if let Some(held) = asks.and_then(|claim| self.held.get_mut(&claim)) {
+            let program = self.program.iter().filter(|p| p.missed(record.seq)).map(|_| Policy::Program);
+            let missed = self.plugins.missed(record.seq).map(Policy::Plugin).chain(program);
+            held.verdict.ask(record.seq, asked, missed, self.now.boot);
+        }
+    }
+
     /// Does what plugins want.
     pub(super) fn take_actions(&mut self) {
         while let Some(action) = self.plugins.poll_action() {
@@ -119,17 +132,17 @@ impl Agent {
             match action {
                 Action::Decided { plugin, claim, decision, answers } => {
                     if let Some(held) = self.held.get_mut(&claim) {
-                        held.verdict.answer(plugin, answers, decision);
+                        held.verdict.answer(Policy::Plugin(plugin), answers, decision);
                     }
                 }
                 Action::NoAnswer { plugin, claim, seq } => {
                     if let Some(held) = self.held.get_mut(&claim) {
-                        held.verdict.fail(plugin, seq);
+                        held.verdict.fail(Policy::Plugin(plugin), seq);
                     }
                 }
                 Action::PutOff { plugin, claim, seq } => {
                     if let Some(held) = self.held.get_mut(&claim) {
-                        held.verdict.put_off(plugin, seq);
+                        held.verdict.put_off(Policy::Plugin(plugin), seq);
                     }
                 }
                 Action::AskAnew { .. } => self.ask_anew(),
@@ -152,19 +165,20 @@ impl Agent {
 
     /// Works out the verdicts; one that changed is a record of its own.
     pub(super) fn settle_verdicts(&mut self) {
-        let late = |h: &super::Held| h.verdict.deadline().is_some_and(|at| at <= self.now.boot);
+        let late = |h: &super::claims::Held| h.verdict.deadline().is_some_and(|at| at <= self.now.boot);
         if !std::mem::take(&mut self.unsettled) && !self.held.values().any(late) {
             return;
         }
         let deciders: Vec<_> = self.plugins.deciders().filter(|d| d.counts).collect();
-        let counted: BTreeSet<usize> = deciders.iter().map(|d| d.plugin).collect();
-        let dead: BTreeSet<usize> = deciders.iter().filter(|d| d.is_dead).map(|d| d.plugin).collect();
+        let plugins = deciders.iter().map(|d| Policy::Plugin(d.plugin));
+        let counted: BTreeSet<Policy> = plugins.chain(self.program.iter().map(|_| Policy::Program)).collect();
+        let dead = deciders.iter().filter(|d| d.is_dead).map(|d| Policy::Plugin(d.plugin)).collect();
         for place in 0..self.held.len() {
             let Some((claim, held)) = self.held.iter_mut().nth(place) else { return };
             let claim = *claim;
             let late = held.verdict.expire(self.now.boot);
-            for plugin in late {
-                *self.counters.late_verdicts.entry(plugin).or_default() += 1;
+            for policy in late {
+                *self.counters.late_verdicts.entry(policy).or_default() += 1;
             }
             let Some(brief) = self.engine.claim_brief(&claim) else { continue };
             let facts = Facts {

@@ -6,9 +6,11 @@
 //!
 //! One turn: all input, then time, then consequences, then output.  The clock is read once a turn.
 
+mod claims;
 mod decide;
 mod filing;
 mod links;
+mod program;
 mod reload;
 mod report;
 mod requests;
@@ -18,13 +20,13 @@ mod turn;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serialnumberd_core::{AllOn, ClaimId, ClaimKeys, Engine, Mono, Now, Product, Standard};
+use serialnumberd_core::{AllOn, Engine, Mono, Now, Standard};
 
 use crate::config::Config;
 use crate::control::server::Server;
@@ -34,9 +36,18 @@ use crate::generation::Generation;
 use crate::identity::StateDir;
 use crate::plugin::{HostInfo, PluginHost};
 use crate::record::Record;
-use crate::socket::{Batch, Link, Monitor, Sockets};
-use crate::verdict::ClaimVerdict;
+use crate::socket::{self, Batch, Link, Monitor, Sockets};
 use crate::{clock, status};
+
+pub use claims::{ClaimRequest, Owner, Terms};
+pub use program::Program;
+pub(crate) use program::{Audience, Standing};
+
+impl AsFd for Agent {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        socket::poll_descriptor(&self.poll)
+    }
+}
 
 /// The loop is about to wait.
 #[derive(Clone, Copy, Debug)]
@@ -58,13 +69,6 @@ pub struct Setup {
     pub control: bool,
     /// Keep the records for [`Agent::poll_record`].
     pub records: bool,
-}
-
-/// A claim as the agent remembers it beside the engine.
-struct Held {
-    product: Product,
-    keys: ClaimKeys,
-    verdict: ClaimVerdict,
 }
 
 /// The agent.
@@ -100,12 +104,15 @@ pub struct Agent {
     state: StateDir,
     archivist: Archivist<requests::Asker>,
     filing: filing::Filing,
-    held: BTreeMap<ClaimId, Held>,
+    held: claims::Book,
+    /// New claims of clients are bounded in time.
+    pace: claims::Pace,
     /// Something happened that a verdict may depend on.
     unsettled: bool,
     /// Sending told the engine something new, after its events were taken: another turn is due at once.
     again: bool,
     plugins: PluginHost,
+    program: Option<Audience>,
     control: Option<Server>,
     checks: Vec<requests::PendingCheck>,
     reloading: Option<reload::Reloading>,

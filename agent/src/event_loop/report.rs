@@ -10,6 +10,10 @@ use crate::status::{
     self, AgentStatus, ClaimStatus, ConflictStatus, CoverageStatus, HolderStatus, InterfaceStatus,
     InventoryEntry, NextStep, Opinion, PluginStatus, Status, rfc3339, wall_time,
 };
+use crate::verdict::Policy;
+
+/// What the program that embeds the agent is called among those who have opinions; no plugin's id has parentheses.
+const PROGRAM: &str = "(program)";
 
 impl Agent {
     pub(super) fn report(&mut self) -> Status {
@@ -86,15 +90,17 @@ impl Agent {
     }
 
     fn report_opinions(&self, verdict: &crate::verdict::ClaimVerdict) -> Vec<Opinion> {
-        let deciders = self.plugins.deciders();
-        deciders
-            .filter_map(|d| {
-                let decision = verdict.opinions.get(&d.plugin)?;
+        let plugins = self.plugins.deciders().map(|d| (Policy::Plugin(d.plugin), d.id, d.counts));
+        let program = self.program.iter().map(|_| (Policy::Program, PROGRAM, true));
+        plugins
+            .chain(program)
+            .filter_map(|(policy, id, counted)| {
+                let decision = verdict.opinions.get(&policy)?;
                 Some(Opinion {
-                    plugin: d.id.to_owned(),
+                    plugin: id.to_owned(),
                     verdict: decision.verdict.to_string(),
                     reason: decision.reason.clone(),
-                    counted: d.counts,
+                    counted,
                 })
             })
             .collect()
@@ -172,7 +178,10 @@ impl Agent {
                 id: p.id,
                 path: p.path.display().to_string(),
                 version: p.version,
-                isolation: "thread".to_owned(),
+                isolation: p.isolation.as_str().to_owned(),
+                pid: p.pid,
+                crashes: p.crashes,
+                sandbox: p.sandbox,
                 verdict: p.verdict.as_str().to_owned(),
                 health: p.health.as_str().to_owned(),
                 why: p
@@ -185,7 +194,7 @@ impl Agent {
                 granted: p.granted.names().map(str::to_owned).collect(),
                 errors: p.errors,
                 last_error: p.last_error,
-                late: self.counters.late_verdicts.get(&place).copied().unwrap_or(0),
+                late: self.counters.late_verdicts.get(&Policy::Plugin(place)).copied().unwrap_or(0),
                 longest_call_ms: p.slowest_call_ns / 1_000_000,
                 metrics: p.metrics.into_iter().map(|m| (m.name, m.value)).collect(),
                 detail: p.detail.and_then(|text| serde_json::from_str(&text).ok()),

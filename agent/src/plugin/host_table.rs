@@ -226,7 +226,11 @@ unsafe extern "C" fn metric(
     // SAFETY: `ctx` is the host's; the name is NULL or NUL-terminated, and read no further than it may be long.
     unsafe {
         admitted(ctx, 0, |context| match c_text(name, METRIC_NAME_MAX + 1) {
-            Ok(name) => context.shared.metrics.set(name, value, is_counter != 0),
+            Ok(name) => {
+                let status = context.shared.metrics.set(name, value, is_counter != 0);
+                context.shared.touch();
+                status
+            }
             Err(_) => SLND_E_INVALID,
         })
     }
@@ -265,8 +269,7 @@ unsafe extern "C" fn holders(
             else {
                 return SLND_E_INVALID;
             };
-            let table = context.holders();
-            let Some(holders) = table.as_ref().and_then(|table| table.get(&product)) else {
+            let Some(holders) = context.holders(product) else {
                 return SLND_E_INVALID;
             };
             let mut names = InterfaceNames::told(context.interfaces());

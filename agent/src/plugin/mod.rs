@@ -15,7 +15,7 @@
 //! | `begin`, `worker`, `batch`, `view`, `numbers`, `calls`, `timers` | the plugin's thread: every call into it is made there |
 //! | `host_table`, `context`, `metrics`, `log_line` | what a plugin may call, from any thread of its own |
 //! | `check` | the validator of `plugin check`: a program of its own on top of the others |
-//! | `shared`, `mailbox`, `watchdog`, `limits` | what both sides see, and every bound |
+//! | `shared`, `handshake`, `mailbox`, `sync`, `watchdog`, `limits` | what both sides see, and every bound |
 //!
 //! Must not know the protocol engine, the sockets or the configuration file.
 
@@ -30,6 +30,7 @@ mod elf;
 mod error;
 mod file;
 mod foreign;
+mod handshake;
 mod host;
 mod host_table;
 mod instance;
@@ -42,10 +43,13 @@ mod numbers;
 mod options;
 mod outbox;
 mod permission;
+mod process;
 mod reload;
 mod shared;
 mod spec;
 mod state_dir;
+mod statically;
+mod sync;
 mod text_room;
 mod timers;
 mod trial;
@@ -53,9 +57,11 @@ mod view;
 mod watchdog;
 mod worker;
 
+pub use batch::Batch;
 pub use describe::{Description, check, describe};
 pub use error::{PluginError, Rule};
 pub use file::find;
+pub use handshake::Wake;
 pub use host::PluginHost;
 pub use host_table::HostInfo;
 pub use instance::PluginStatus;
@@ -63,7 +69,11 @@ pub(crate) use log_line::clean;
 pub use manifest::{Manifest, manifest};
 pub use metrics::Metric;
 pub use options::{OptionKind, OptionSpec};
+pub use outbox::{Answer, Item, Lost};
+pub(crate) use outbox::{Outbox, kind};
 pub use permission::Permissions;
-pub use shared::{Claims, Clock, Clocks, Wake};
-pub use spec::{Action, Decider, Isolation, PluginSpec, VerdictUse};
+pub use process::{Account, OWN_PROGRAM, Process, Reach, Sandbox, run_child};
+pub use shared::{Claims, Clock, Clocks};
+pub use spec::{Action, Decider, Isolation, PluginSpec, Source, VerdictUse};
+pub use statically::StaticPlugin;
 pub use watchdog::Health;

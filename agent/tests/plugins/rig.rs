@@ -8,13 +8,16 @@ pub mod suite;
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
+use serialnumberd::clock::boottime_ns;
 use serialnumberd::plugin::{
-    Claims, Clock, Clocks, HostInfo, Isolation, PluginError, PluginHost, PluginSpec, VerdictUse,
+    Claims, Clock, Clocks, HostInfo, Isolation, PluginError, PluginHost, PluginSpec, Process, Sandbox,
+    Source, VerdictUse,
 };
 use serialnumberd::record::{Body, Record};
 use serialnumberd_core::{
@@ -23,30 +26,51 @@ use serialnumberd_core::{
 };
 use suite::Bad;
 
-/// A real clock: the host times the calls of real threads.
-#[expect(clippy::disallowed_methods, reason = "the host's clock is an argument; here it must be a real one")]
-pub fn clock() -> Clock {
-    let start = Instant::now();
-    // Not from zero: a boot clock is not.
-    Arc::new(move || 1_000_000_000 + u64::try_from(start.elapsed().as_nanos()).expect("short"))
-}
+/// The program that plugins in processes run in.
+pub const HELPER: &str = env!("CARGO_BIN_EXE_serialnumberd");
 
-/// What the wall clock always says.
+/// What the wall clock always says, but in processes.
 pub const WALL_NS: u64 = 1_795_446_271_250_000_000;
 
 /// A directory for one test: the plugins that it builds, and the state directory.
 pub struct Rig {
     pub dir: tempfile::TempDir,
     pub clock: Clock,
+    /// By how much the clock is ahead of the real one, which a plugin's process reads, nanoseconds.
+    pub ahead_ns: Arc<AtomicU64>,
     pub wakes: Arc<AtomicUsize>,
     /// What is held when plugins are started.
     pub claims: Claims,
+    /// Where plugins run.
+    pub isolation: Isolation,
 }
 
 impl Rig {
+    /// For plugins on threads.
     pub fn new() -> Rig {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        Rig { dir, clock: clock(), wakes: Arc::default(), claims: Claims::from([(CLAIM, product())]) }
+        let ahead_ns = Arc::new(AtomicU64::new(0));
+        let clock = {
+            let ahead_ns = Arc::clone(&ahead_ns);
+            // A real one: the host times the calls of real threads.
+            Arc::new(move || boottime_ns() + ahead_ns.load(Ordering::SeqCst))
+        };
+        let claims = Claims::from([(CLAIM, product())]);
+        Rig { dir, clock, ahead_ns, wakes: Arc::default(), claims, isolation: Isolation::Thread }
+    }
+
+    /// For plugins in processes.
+    pub fn of_processes() -> Rig {
+        // Whatever the umask of whoever runs the tests.
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(HELPER, mode).expect("mode set");
+        Rig { isolation: Isolation::Process, ..Rig::new() }
+    }
+
+    /// From here on it is so much later.
+    pub fn advance(&self, span: Duration) {
+        let ns = u64::try_from(span.as_nanos()).expect("some hours");
+        self.ahead_ns.fetch_add(ns, Ordering::SeqCst);
     }
 
     pub fn now_ns(&self) -> u64 {
@@ -67,11 +91,13 @@ impl Rig {
 
     pub fn spec(&self, path: PathBuf) -> PluginSpec {
         PluginSpec {
-            path,
-            isolation: Isolation::Thread,
+            source: Source::File(path),
+            isolation: self.isolation,
+            process: Process { helper: Some(HELPER.into()), sandbox: Sandbox::default() },
             verdict: VerdictUse::Ignore,
             grant: Vec::new(),
             options: toml::Table::new(),
+            texts: false,
             state_dir: self.dir.path().join("state"),
         }
     }

@@ -19,15 +19,17 @@ use super::report::{Breach, Report};
 use super::spy;
 use super::subject::Subject;
 use super::tale::{BEGIN_NS, CLAIM, PRODUCT, S};
+use crate::plugin::begin::Facts;
 use crate::plugin::calls::CallError;
-use crate::plugin::context::Context;
+use crate::plugin::context::{self, Context, HolderSource};
 use crate::plugin::descriptor::{self, Descriptor};
 use crate::plugin::error::{PluginError, Rule};
+use crate::plugin::handshake::Doorbell;
 use crate::plugin::host_table::{self, HostInfo};
-use crate::plugin::limits::{BATCH_DEFAULT, BATCH_MAX, MESSAGES};
-use crate::plugin::options::{self, OptionKind, OptionSpec};
+use crate::plugin::limits::MESSAGES;
+use crate::plugin::options;
 use crate::plugin::permission::Permissions;
-use crate::plugin::shared::{Claims, Clocks, Doorbell, HolderTable, Message, Shared};
+use crate::plugin::shared::{Claims, Clocks, HolderTable, Message, Shared};
 use crate::plugin::{file, manifest, state_dir};
 
 /// What a child is to do; `job.json` in its folder.
@@ -101,8 +103,8 @@ impl Bench {
                 Permissions(named.0 & asked.0)
             }
         };
-        let given = table_of(&descriptor.options, &job.options);
-        let settings = options::resolve(&manifest.id, &descriptor.options, &given)
+        let given = job.options.iter().map(|(name, text)| (name.clone(), toml::Value::from(text.as_str())));
+        let settings = options::resolve(&manifest.id, &descriptor.options, &given.collect(), true)
             .map_err(|error| Report::Unfit(format!("{error}; the validator takes --option KEY=VALUE")))?;
         let settings = settings.0.iter().map(|one| (one.name.clone(), one.value.to_string())).collect();
         let arena = Arena::new(is_lenient).map_err(|e| Report::Unfit(format!("no memory: {e}")))?;
@@ -122,7 +124,7 @@ impl Bench {
 
     /// A place for an instance in a host of that shape, with these permissions.
     pub(super) fn seat(&mut self, shape: Shape, granted: Permissions) -> Result<Seat, Breach> {
-        let state_dir = state_dir::prepare(&self.job.state_dir, &self.id)
+        let state_dir = state_dir::prepare(&self.job.state_dir, &self.id, None)
             .map_err(|error| Breach::new("state directory", error.to_string(), ""))?;
         let claims = Claims::from([(ClaimId(CLAIM), product())]);
         let shared = Arc::new(Shared::new(Arc::new(claims)));
@@ -134,7 +136,8 @@ impl Bench {
         };
         let (producer, messages) = RingBuffer::new(MESSAGES);
         let doorbell = Arc::new(Doorbell::new(Arc::new(|| {})));
-        let context = Context::new(self.id.clone(), granted, Arc::clone(&shared), clocks, doorbell, producer);
+        let seat = context::Seat { id: self.id.clone(), granted, shared: Arc::clone(&shared), clocks };
+        let context = Context::new(seat, doorbell, producer, HolderSource::published());
         let info = HostInfo { name: String::new(), version: String::new() };
         let table = spy::watch(host_table::table(context, &info, granted, &state_dir));
         let state_dir = state_dir.to_string_lossy();
@@ -154,24 +157,8 @@ impl Bench {
 
     /// How many events it gets at once, as the agent would.
     pub(super) fn batch_max(&self) -> usize {
-        let hint = self.descriptor.raw.batch_max;
-        let wish = if hint == 0 { BATCH_DEFAULT } else { hint.clamp(1, BATCH_MAX) };
-        usize::try_from(wish).unwrap_or(1)
+        Facts::of(&self.descriptor).batch()
     }
-}
-
-/// The options of the command line as a configuration would have them; what is no number stays a text, which the table
-/// then refuses with its own sentence.
-fn table_of(table: &[OptionSpec], given: &[(String, String)]) -> toml::Table {
-    let value = |name: &str, text: &str| {
-        let kind = table.iter().find(|spec| spec.name == name).map(|spec| spec.kind);
-        match (kind, text.parse::<i64>(), text.parse::<bool>()) {
-            (Some(OptionKind::Int), Ok(number), _) => toml::Value::Integer(number),
-            (Some(OptionKind::Bool), _, Ok(flag)) => toml::Value::Boolean(flag),
-            _ => toml::Value::String(text.to_owned()),
-        }
-    };
-    given.iter().map(|(name, text)| (name.clone(), value(name, text))).collect()
 }
 
 fn product() -> Product {

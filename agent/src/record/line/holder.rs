@@ -16,7 +16,7 @@ const NAME_MAX: usize = 64;
 
 /// A holder.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct HolderLine {
+pub(crate) struct HolderLine {
     installation: String,
     boot: String,
     host: String,
@@ -51,7 +51,7 @@ pub(super) struct HolderLine {
 }
 
 impl HolderLine {
-    pub(super) fn of(view: &HolderView, names: InterfaceNames<'_>) -> HolderLine {
+    pub(crate) fn of(view: &HolderView, names: InterfaceNames<'_>) -> HolderLine {
         let named = |name: &String| !name.is_empty() && name.len() <= INTERFACE_NAME_MAX;
         HolderLine {
             installation: view.instance.installation.to_string(),
@@ -79,7 +79,7 @@ impl HolderLine {
     }
 
     /// The holder; notes what its interface is called.
-    pub(super) fn read(self, interfaces: &mut BTreeMap<u32, String>) -> Result<HolderView, String> {
+    pub(crate) fn read(self, interfaces: &mut BTreeMap<u32, String>) -> Result<HolderView, String> {
         at_most(self.host.len(), NAME_MAX, "host", "bytes")?;
         at_most(self.group.len(), NAME_MAX, "group", "bytes")?;
         if let Some(name) = self.interface {

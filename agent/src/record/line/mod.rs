@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serialnumberd_core::limits::{HOLDERS, HOLDERS_PER_SEAT};
 use serialnumberd_core::{ClaimId, Coverage, Event, Product, State};
 
-use self::holder::HolderLine;
+pub(crate) use self::holder::HolderLine;
 use super::{Body, Record, Verdict};
 use crate::hex;
 use crate::status::InterfaceNames;
