@@ -18,6 +18,8 @@
 //!
 //! One turn of the loop: all input, then time, then consequences, then output.  The clock is read once a
 //! turn.  What a plugin asks for is queued, so nothing re-enters.
+//!
+//! The loop is `daemon.rs`'s in a program of our own; in somebody else's it is behind [`embed`].
 
 pub mod cli;
 pub mod clock;

@@ -50,7 +50,8 @@ impl Config {
         let fail = |text| ConfigError::from(Problem::of_file(self.path.as_deref(), text));
         let Some(path) = &self.path else {
             return Err(fail(
-                "there is no file to read again: this agent was started with --product".to_owned(),
+                "there is no file to read again: this agent was started with --product, or by a program that embeds it"
+                    .to_owned(),
             ));
         };
         let new = Config::load(path, self.profile, environment)?;

@@ -12,9 +12,10 @@ use super::failure::{Failure, Kind};
 use super::handle::{Handle, Shared};
 use super::own::Own;
 use super::settings::Settings;
-use super::{Delivery, Mode, StaticPlugin};
+use super::{Delivery, Mode, Opinion, StaticPlugin};
 use crate::event_loop::{Audience, Program};
 use crate::logging::{Scope, Sink};
+use crate::paths::Environment;
 use crate::plugin::Outbox;
 use crate::socket::Adopted;
 
@@ -47,6 +48,9 @@ pub struct Embedded {
     pub(super) outer: Epoll,
     pub(super) shared: Arc<Shared>,
     pub(super) inbox: Option<Consumer<Delivery>>,
+    /// ABSTAIN to each question that was fetched since the last dispatch: the inbox, which only that fills, is their
+    /// bound.
+    pub(super) unanswered: Vec<Opinion>,
     pub(super) scope: Scope,
     /// The process that made it.
     home: u32,
@@ -78,7 +82,8 @@ impl Embedded {
         let shared = Arc::new(Shared::new()?);
         outer.add(&shared.bell, readable()).map_err(fail)?;
         let phase = Phase::Before(Box::default());
-        Ok(Embedded { phase, outer, shared, inbox: None, scope: Scope::new(log), home: process::id() })
+        let (scope, home) = (Scope::new(log), process::id());
+        Ok(Embedded { phase, outer, shared, inbox: None, unanswered: Vec::new(), scope, home })
     }
 
     /// What other threads use.
@@ -125,8 +130,7 @@ impl Embedded {
     pub fn add_plugin(&mut self, path: &str, options: &[(String, String)]) -> Result<(), Failure> {
         let before = self.before()?;
         if before.no_plugins {
-            let what = format!("plugin {path}: this program said that no plugin file is to be loaded");
-            return Err(Failure::new(Kind::Denied, what));
+            return Err(no_file(&path));
         }
         before.settings.add_plugin(path, options)
     }
@@ -144,14 +148,16 @@ impl Embedded {
     }
 
     /// Which events are delivered, `SLND_EV_BIT` of each kind, and then must be fetched; without this, none, and no
-    /// verdict is asked for.  Changes nothing after the start.
+    /// verdict is asked for.  Who decides on DUPLICATE wants STATE, too: its opinion stands until it is asked again.
+    /// Changes nothing after the start.
     pub fn want_events(&mut self, mask: u64) {
         if let Phase::Before(before) = &mut self.phase {
             before.wants = Some(mask);
         }
     }
 
-    /// No plugin's file is ever loaded: [`Embedded::add_plugin`] is refused.  Changes nothing after the start.
+    /// No plugin's file is ever loaded: [`Embedded::add_plugin`] is refused, or, if it came before, the start.  Changes
+    /// nothing after the start.
     pub fn no_plugins(&mut self) {
         if let Phase::Before(before) = &mut self.phase {
             before.no_plugins = true;
@@ -165,10 +171,10 @@ impl Embedded {
     /// One sentence that says what, where and what to do; then it can be set otherwise and started again, but adopted
     /// sockets are gone.
     pub fn start(&mut self) -> Result<(), Failure> {
-        self.scope.clone().within(|| self.begin())
+        self.scope.clone().within(|| self.begin(INBOX))
     }
 
-    fn begin(&mut self) -> Result<(), Failure> {
+    fn begin(&mut self, room: usize) -> Result<(), Failure> {
         let before = self.before()?;
         if before.settings.mode == Mode::Connect {
             return Err(Failure::new(
@@ -176,9 +182,12 @@ impl Embedded {
                 "mode = \"connect\" is not possible with this library",
             ));
         }
-        let plan = before.settings.plan(before.sockets.port())?;
+        let plan = before.settings.plan(before.sockets.port(), &Environment::of_this_process())?;
+        if let Some(plugin) = plan.config.plugins.first().filter(|_| before.no_plugins) {
+            return Err(no_file(&plugin.path.display()));
+        }
         let sockets = std::mem::take(&mut before.sockets);
-        let (outbox, inbox) = Outbox::new(INBOX);
+        let (outbox, inbox) = Outbox::new(room);
         let audience = before.wants.map(|wants| Audience::new(wants, outbox));
         let program = Program { sockets, audience, ..Program::default() };
         let own = Own::start(plan, program, &self.shared.board)?;
@@ -237,7 +246,60 @@ impl Drop for Embedded {
     }
 }
 
+fn no_file(plugin: &dyn fmt::Display) -> Failure {
+    let what = format!("plugin {plugin}: this program said that no plugin's file is to be loaded");
+    Failure::new(Kind::Denied, what)
+}
+
 /// Both descriptors only say that there is something to do.
 fn readable() -> EpollEvent {
     EpollEvent::new(EpollFlags::EPOLLIN, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serialnumberd_plugin::abi::{SLND_EV_STATE, slnd_ev_bit};
+
+    use super::*;
+
+    #[test]
+    fn what_the_program_does_not_fetch_in_time_is_lost_and_told() {
+        // As many as are reserved for urgent events, and one: of 80 some are lost.
+        const ROOM: usize = 65;
+        const CLAIMS: u64 = 40;
+        let dir = tempfile::tempdir().unwrap();
+        let mut embedded = Embedded::new(None).unwrap();
+        let state = dir.path().join("state").display().to_string();
+        for (key, value) in
+            [("mode", "own"), ("state_dir", state.as_str()), ("port", "62722"), ("address", "127.0.8.60")]
+        {
+            embedded.set(key, value).unwrap();
+        }
+        embedded.want_events(slnd_ev_bit(SLND_EV_STATE));
+        embedded.begin(ROOM).unwrap();
+        let handle = embedded.handle();
+        (0..CLAIMS).for_each(|n| handle.claim(&format!("p{n}"), "S", 1).unwrap());
+        let began = crate::clock::boottime_ns();
+        // Without a fetch a question is answered by nobody, after 50 ms.
+        while handle.counts().lost_events + (ROOM as u64) < 2 * CLAIMS {
+            assert!(crate::clock::boottime_ns() - began < 20_000_000_000, "{:?}", handle.counts());
+            embedded.dispatch(1).unwrap();
+        }
+        assert_eq!(embedded.timeout(), Some(std::time::Duration::ZERO), "there is something to fetch");
+        let told: Vec<Delivery> = std::iter::from_fn(|| embedded.poll_delivery()).collect();
+        let (mut next, mut lost) = (1, 0);
+        for delivery in &told {
+            let (first, last) = match delivery {
+                Delivery::Event { record, .. } => (record.seq, record.seq),
+                Delivery::Lost(gap) => {
+                    lost += gap.count;
+                    (gap.first_seq, gap.last_seq)
+                }
+            };
+            assert!(first >= next, "in order, and none twice: {told:?}");
+            next = last + 1;
+        }
+        assert!(matches!(told.last(), Some(Delivery::Lost(_))), "a loss is told as soon as there is room");
+        assert_eq!((told.len(), lost), (ROOM + 1, handle.counts().lost_events));
+    }
 }

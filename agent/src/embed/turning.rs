@@ -1,7 +1,7 @@
 //! The loop of an embedded agent: waiting, dispatching, and what the program is told then.
 
 use std::fmt;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use super::embedded::Phase;
 use super::failure::Failure;
 use super::handle::Shared;
-use super::{Delivery, Dispatched, Embedded, Opinion};
+use super::{Decision, Delivery, Dispatched, Embedded, Opinion};
 
 impl Embedded {
     /// The descriptor to wait on for reading.  It is the same from `new` to the end.
@@ -20,9 +20,10 @@ impl Embedded {
         self.outer.0.as_raw_fd()
     }
 
-    /// How long to wait for it at most; `None` is until it is ready, zero if the last dispatch left something.
+    /// How long to wait for it at most; `None` is until it is ready, zero if the last dispatch left something: work,
+    /// deliveries, or a stop that was not obeyed.
     pub fn timeout(&mut self) -> Option<Duration> {
-        if self.has_deliveries() {
+        if self.has_deliveries() || self.shared.wants_stop() {
             return Some(Duration::ZERO);
         }
         match &mut self.phase {
@@ -38,6 +39,7 @@ impl Embedded {
     /// [`Kind::Invalid`](super::Kind::Invalid) before the start; [`Kind::Fail`](super::Kind::Fail) if the kernel
     /// refuses.
     pub fn dispatch(&mut self, max: usize) -> Result<Dispatched, Failure> {
+        self.abstain();
         let shared = &self.shared;
         let outcome = match &mut self.phase {
             Phase::Before(_) => return Err(not_started()),
@@ -84,22 +86,37 @@ impl Embedded {
         self.inbox.as_ref().is_some_and(|inbox| !inbox.is_empty())
     }
 
-    /// The next thing that the program is to be told.
+    /// The next thing that the program is to be told.  If it asks for the program's verdict, and there is no
+    /// [`Embedded::answer`] before the next dispatch, that is ABSTAIN.
     pub fn poll_delivery(&mut self) -> Option<Delivery> {
         let inbox = self.inbox.as_mut()?;
-        inbox.pop().ok().or_else(|| {
+        let delivery = inbox.pop().ok().or_else(|| {
             // Now there is room to tell what was lost.
             match &mut self.phase {
                 Phase::Before(_) | Phase::Over => {}
                 Phase::Own(own) => own.settle(),
             }
             inbox.pop().ok()
-        })
+        })?;
+        self.unanswered.extend(delivery.answer(Decision::default()));
+        Some(delivery)
+    }
+
+    /// Who fetches what happens need not have an opinion on it, and is no policy that fails for that.
+    fn abstain(&mut self) {
+        for opinion in std::mem::take(&mut self.unanswered) {
+            self.give(opinion);
+        }
     }
 
     /// The program's opinion on a claim, after it was asked ([`Delivery::answer`]).  In own mode it counts as that of a
     /// plugin with `verdict = "require"`; in connect mode nobody asks.
     pub fn answer(&mut self, opinion: Opinion) {
+        self.unanswered.retain(|question| question.seq != opinion.seq);
+        self.give(opinion);
+    }
+
+    fn give(&mut self, opinion: Opinion) {
         match &mut self.phase {
             Phase::Before(_) | Phase::Over => {}
             Phase::Own(own) => own.answer(opinion),
@@ -116,6 +133,12 @@ impl Embedded {
             Phase::Over => Err(Failure::closed()),
             Phase::Own(own) => self.scope.within(|| own.status_json()),
         }
+    }
+}
+
+impl AsFd for Embedded {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.outer.0.as_fd()
     }
 }
 

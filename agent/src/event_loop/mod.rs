@@ -18,7 +18,7 @@ mod start;
 mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -136,9 +136,14 @@ pub struct Wake {
 impl Wake {
     /// Makes the loop turn.
     pub fn ring(&self) {
-        use std::io::Write;
-        // A full pipe means that it will turn anyway.
-        let _ = (&*self.end).write(&[1]);
+        ring(&self.end);
+    }
+
+    /// Makes the loop turn as long as there is one: for threads that may outlive it, and then must not keep its
+    /// descriptor.
+    fn bell(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let end = Arc::downgrade(&self.end);
+        Arc::new(move || end.upgrade().iter().for_each(|end| ring(end)))
     }
 
     /// Asks for a clean stop.
@@ -158,6 +163,11 @@ impl Wake {
     pub fn parts(&self) -> (Arc<AtomicBool>, Arc<AtomicBool>, &UnixStream) {
         (Arc::clone(&self.stop), Arc::clone(&self.reload), &self.end)
     }
+}
+
+fn ring(mut end: &UnixStream) {
+    // A full pipe means that it will turn anyway.
+    let _ = end.write(&[1]);
 }
 
 /// What [`Agent::dispatch`] left.

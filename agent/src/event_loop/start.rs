@@ -24,7 +24,7 @@ use crate::evidence::{Archivist, Shelf};
 use crate::generation::Generation;
 use crate::identity::StateDir;
 use crate::plugin::{Clocks, PluginError, PluginHost, PluginSpec};
-use crate::socket::{Batch, Family, Monitor, Sockets};
+use crate::socket::{Adopted, Batch, Family, Monitor, Sockets};
 
 pub(super) const V4: Token = Token(0);
 pub(super) const V6: Token = Token(1);
@@ -50,13 +50,8 @@ impl Agent {
     /// # Errors
     /// As [`Agent::start`].
     pub fn embed(mut setup: Setup, program: Program) -> Result<Agent, String> {
-        let agent = &mut setup.config.agent;
-        let sockets = if program.sockets.is_empty() {
-            Sockets::bind(agent.port, agent.address).map_err(|e| e.to_string())?
-        } else {
-            Sockets::adopt(program.sockets)?
-        };
-        (agent.port, agent.address) = (sockets.port(), sockets.address());
+        let sockets = open_sockets(&mut setup.config.agent, program.sockets)?;
+        let agent = &setup.config.agent;
         let now = clock::now();
         let state = StateDir::open(&agent.state_dir)?;
         let identity = Identity { seed: state.seed()?, runs: state.runs() };
@@ -163,6 +158,17 @@ impl Agent {
     }
 }
 
+/// Own sockets, where none were adopted.  The configuration then has their port and address, whatever it had before.
+fn open_sockets(agent: &mut AgentConfig, adopted: Adopted) -> Result<Sockets, String> {
+    let sockets = if adopted.is_empty() {
+        Sockets::bind(agent.port, agent.address).map_err(|e| e.to_string())?
+    } else {
+        Sockets::adopt(adopted)?
+    };
+    (agent.port, agent.address) = (sockets.port(), sockets.address());
+    Ok(sockets)
+}
+
 fn make_wake() -> Result<(UnixStream, Wake), String> {
     let fail = |e: std::io::Error| format!("no wake-up pipe can be made: {e}");
     let (read_end, write_end) = UnixStream::pair().map_err(fail)?;
@@ -190,9 +196,7 @@ fn register(
 }
 
 fn archivist(state: &StateDir, identity: &Identity, wake: &Wake) -> Archivist<Asker> {
-    let bell = wake.clone();
-    let signer = Standard::signer(&identity.seed);
-    Archivist::new(Shelf::of(state.path()), signer, Arc::new(move || bell.ring()))
+    Archivist::new(Shelf::of(state.path()), Standard::signer(&identity.seed), wake.bell())
 }
 
 fn start_plugins(
@@ -203,10 +207,9 @@ fn start_plugins(
 ) -> Result<PluginHost, String> {
     let mut specs = setup.config.plugin_specs().map_err(|e| e.to_string())?;
     specs.extend(more);
-    let bell = wake.clone();
     let clocks = Clocks { boot: Arc::new(clock::boottime_ns), wall: Arc::new(clock::wall_ns) };
     let claims = setup.config.licenses.iter().zip(keys).map(|(l, keys)| (keys.id(), l.product)).collect();
-    PluginHost::start(specs, Arc::new(move || bell.ring()), &host_info(), clocks, claims)
+    PluginHost::start(specs, wake.bell(), &host_info(), clocks, claims)
         .map_err(|e| with_place(&setup.config, &e))
 }
 

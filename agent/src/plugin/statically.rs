@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serialnumberd_plugin::abi::{slnd_is_id, slnd_plugin};
+use serialnumberd_plugin::{Plugin, private};
 
 use super::descriptor::{self, Descriptor};
 use super::error::{PluginError, Rule};
@@ -49,6 +50,18 @@ impl StaticPlugin {
             return Err(PluginError::file(place, Rule::Identity, what));
         }
         Ok(StaticPlugin(Arc::new(Kept(descriptor))))
+    }
+
+    /// A plugin that is written with the SDK, whose `log` lines go where the program's go.
+    ///
+    /// # Errors
+    /// The rule that its table of options or its id breaks.
+    pub fn of<P: Plugin>() -> Result<StaticPlugin, PluginError> {
+        // As for `export_plugin!`: where panics abort there is no barrier.
+        const { assert!(cfg!(panic = "unwind")) };
+        private::leave_alone();
+        // SAFETY: a constant of the program, made by the SDK.
+        unsafe { StaticPlugin::new(const { &private::descriptor::<P>() }) }
     }
 
     /// Its id.
