@@ -81,7 +81,10 @@ goodbye on the network and end.
 
 --unprivileged keeps the state in $XDG_STATE_HOME/serialnumberd and the control socket in
 $XDG_RUNTIME_DIR/serialnumberd, also where the file spells out the system's port and places;
-other values of the file stay. Agents on port 626 do not hear those on 62626.";
+other values of the file stay. Agents on port 626 do not hear those on 62626.
+
+--record keeps the newest 32 to 64 MiB: FILE.slr, and FILE.slr.1 with what was before. Names and
+addresses of hosts are in it. When the disk is full the agent goes on, and the recording has a gap.";
 
 #[derive(Debug, Args)]
 #[command(after_help = RUN_EXAMPLES)]
@@ -102,6 +105,9 @@ pub(super) struct RunArgs {
     /// Search plugins here first; may be repeated
     #[arg(long, value_name = "DIR")]
     pub(super) plugin_dir: Vec<PathBuf>,
+    /// Record all that plugins are told, for plugin replay; it has no serial in it
+    #[arg(long, value_name = "FILE.slr")]
+    pub(super) record: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -301,6 +307,8 @@ pub(super) enum PluginCommand {
     Info(PluginInfoArgs),
     /// Try a plugin against every rule of the ABI, in processes of its own
     Check(PluginCheckArgs),
+    /// Play a recording into a plugin, and print its verdicts
+    Replay(PluginReplayArgs),
     /// One trial of `check`, in the process that it is to be run in
     #[command(hide = true)]
     Trial(PluginTrialArgs),
@@ -347,6 +355,35 @@ pub(super) struct PluginSettingArgs {
     /// Set one of its options; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
     pub(super) option: Vec<(String, String)>,
+}
+
+const REPLAY_EXAMPLES: &str = "\
+Prints a line for each verdict: the number of the record that asked (or @ and the seconds since the
+recording began, where the plugin decided by itself), product, verdict and reason. The plugin's clock
+is the recording's, its state directory is empty at first, and it is told that this is a replay. What
+it prints is the same each time, but for plugins with threads of their own.
+
+Exit codes: 0  played, and as expected   1  not as expected, or a failure   2  wrong usage
+
+Examples:
+  serialnumberd run -c serialnumberd.toml --record incident.slr
+  serialnumberd plugin replay incident.slr libslnd_policy.so --option mode=strict > strict.verdicts
+  serialnumberd plugin replay incident.slr ./libmine.so --expect strict.verdicts";
+
+#[derive(Debug, Args)]
+#[command(after_help = REPLAY_EXAMPLES)]
+pub(super) struct PluginReplayArgs {
+    /// The recording
+    pub(super) recording: PathBuf,
+    /// The plugin's file, or its name in a plugin directory
+    pub(super) file: PathBuf,
+    /// Compare with these lines; empty ones and those that begin with # do not count
+    #[arg(long, value_name = "FILE")]
+    pub(super) expect: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) setting: PluginSettingArgs,
+    #[command(flatten)]
+    pub(super) search: PluginListArgs,
 }
 
 #[derive(Debug, Args)]
@@ -460,6 +497,7 @@ mod tests {
             "serialnumberd plugin check f --option mode",
             "serialnumberd plugin check f --json --tap",
             "serialnumberd plugin check f --seed x",
+            "serialnumberd plugin replay f",
             "serialnumberd config check",
             "serialnumberd evidence",
             "serialnumberd evidence show",
@@ -496,7 +534,8 @@ mod tests {
         command.build();
         let subcommands = command.get_subcommands().map(|sub| sub.get_name().to_owned());
         let nested =
-            ["plugin list", "plugin info", "plugin check", "config check", "config init"].map(str::to_owned);
+            ["plugin list", "plugin info", "plugin check", "plugin replay", "config check", "config init"]
+                .map(str::to_owned);
         let of_evidence = ["list", "show", "export", "verify"].map(|name| format!("evidence {name}"));
         let nested = nested.into_iter().chain(of_evidence);
         for name in subcommands.chain(nested).filter(|name| name != "help") {

@@ -103,6 +103,9 @@ impl Agent {
             let links = &self.links;
             control.tell(&EventView::of(&record, &|index| Agent::interface_name(links, index)));
         }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(&record);
+        }
         if self.setup.records {
             self.records.push_back(record);
             if self.records.len() > RECORDS {

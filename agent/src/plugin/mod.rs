@@ -14,7 +14,7 @@
 //! | `spec`, `host`, `instance`, `outbox`, `reload`, `trial` | the loop's side: never waits, takes no lock |
 //! | `begin`, `worker`, `batch`, `view`, `numbers`, `calls`, `timers` | the plugin's thread: every call into it is made there |
 //! | `host_table`, `context`, `metrics`, `log_line` | what a plugin may call, from any thread of its own |
-//! | `check` | the validator of `plugin check`: a program of its own on top of the others |
+//! | `check`, `replay`, `scratch` | the validator and the player of recordings: programs of their own on top of the others |
 //! | `shared`, `handshake`, `mailbox`, `sync`, `watchdog`, `limits` | what both sides see, and every bound |
 //!
 //! Must not know the protocol engine, the sockets or the configuration file.
@@ -45,6 +45,8 @@ mod outbox;
 mod permission;
 mod process;
 mod reload;
+pub mod replay;
+mod scratch;
 mod shared;
 mod spec;
 mod state_dir;

@@ -46,6 +46,7 @@ pub use child::child;
 use report::{Breach, Report};
 
 use crate::clock;
+use crate::plugin::scratch::Scratch;
 
 /// The files in a child's folder.
 const JOB: &str = "job.json";
@@ -120,9 +121,7 @@ pub fn check(request: &Request, mut told: impl FnMut(&Finding)) -> Result<Vec<Fi
     if !meta.is_file() {
         return Err(format!("{} is no file: name the plugin's shared library", request.file.display()));
     }
-    let scratch = Scratch::new().map_err(|e| {
-        format!("there is no room for the trials in {}: {e}; set TMPDIR", std::env::temp_dir().display())
-    })?;
+    let scratch = Scratch::new("check")?;
     let mut findings: Vec<Finding> = Vec::new();
     for trial in &trials::ALL {
         let begun_ns = clock::boottime_ns();
@@ -142,7 +141,7 @@ pub fn check(request: &Request, mut told: impl FnMut(&Finding)) -> Result<Vec<Fi
 }
 
 fn one(request: &Request, scratch: &Scratch, trial: &str) -> Result<Outcome, String> {
-    let folder = scratch.0.join(trial);
+    let folder = scratch.path().join(trial);
     let job = Job {
         file: std::path::absolute(&request.file).map_err(|e| e.to_string())?,
         trial: trial.to_owned(),
@@ -169,26 +168,4 @@ fn furnish(folder: &Path, job: &Job) -> io::Result<()> {
     fs::write(place.join("home/.profile"), "# nobody's\n")?;
     fs::write(place.join("work/notes"), "nobody's\n")?;
     fs::write(folder.join(JOB), serde_json::to_vec(job)?)
-}
-
-/// The folder of all trials, removed when they are over.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    /// Made here and by nobody else: what lies in a folder that others can write to may be a trap.
-    fn new() -> io::Result<Scratch> {
-        let stamp = clock::boottime_ns();
-        let path = std::env::temp_dir().join(format!("serialnumberd-check-{}-{stamp}", std::process::id()));
-        DirBuilder::new().mode(0o700).create(&path)?;
-        // Children compare paths with what the kernel says of them.
-        Ok(Scratch(path.canonicalize()?))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(e) = fs::remove_dir_all(&self.0) {
-            log::warn!("{} cannot be removed: {e}", self.0.display());
-        }
-    }
 }
