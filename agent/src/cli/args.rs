@@ -105,7 +105,7 @@ pub(super) struct RunArgs {
     /// Search plugins here first; may be repeated
     #[arg(long, value_name = "DIR")]
     pub(super) plugin_dir: Vec<PathBuf>,
-    /// Record all that plugins are told, for plugin replay; it has no serial in it
+    /// Record what plugins are told, for plugin replay; no serial is in it
     #[arg(long, value_name = "FILE.slr")]
     pub(super) record: Option<PathBuf>,
 }
@@ -358,10 +358,10 @@ pub(super) struct PluginSettingArgs {
 }
 
 const REPLAY_EXAMPLES: &str = "\
-Prints a line for each verdict: the number of the record that asked (or @ and the seconds since the
-recording began, where the plugin decided by itself), product, verdict and reason. The plugin's clock
-is the recording's, its state directory is empty at first, and it is told that this is a replay. What
-it prints is the same each time, but for plugins with threads of their own.
+Prints a line for each verdict: the number of the record that asked (or @ and the seconds since
+the recording began, where the plugin decided by itself), product, verdict and reason. The plugin's
+clock is the recording's, its state directory is empty at first, and it is told that this is a
+replay. What is printed is the same each time, but for plugins with threads of their own.
 
 Exit codes: 0  played, and as expected   1  not as expected, or a failure   2  wrong usage
 
@@ -377,7 +377,7 @@ pub(super) struct PluginReplayArgs {
     pub(super) recording: PathBuf,
     /// The plugin's file, or its name in a plugin directory
     pub(super) file: PathBuf,
-    /// Compare with these lines; empty ones and those that begin with # do not count
+    /// Compare with these lines; empty ones and # comments do not count
     #[arg(long, value_name = "FILE")]
     pub(super) expect: Option<PathBuf>,
     #[command(flatten)]
