@@ -1,5 +1,7 @@
 //! The words of the command line.
 
+mod plugin;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,10 @@ use serialnumberd_core::{EvidenceId, Product};
 use crate::control::client::Client;
 use crate::evidence::id_of_text;
 use crate::paths::Environment;
+
+pub(super) use plugin::{
+    PluginCheckArgs, PluginCommand, PluginInfoArgs, PluginListArgs, PluginReplayArgs, PluginTrialArgs,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -300,117 +306,6 @@ pub(super) struct QueryArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum PluginCommand {
-    /// List the plugins in the plugin directories; no code of theirs is run
-    List(PluginListArgs),
-    /// Describe one plugin and its options; the file is loaded for it
-    Info(PluginInfoArgs),
-    /// Try a plugin against every rule of the ABI, in processes of its own
-    Check(PluginCheckArgs),
-    /// Play a recording into a plugin, and print its verdicts
-    Replay(PluginReplayArgs),
-    /// One trial of `check`, in the process that it is to be run in
-    #[command(hide = true)]
-    Trial(PluginTrialArgs),
-}
-
-const PLUGIN_CHECK_EXAMPLES: &str = "\
-Exit codes:
-  0  it passed every check   1  it failed one, named with its rule   2  it could not be run
-
-Each check runs the plugin in a process of its own, with limits of time and memory: events lie
-before pages that may not be touched, hosts are older and newer, permissions are denied, a thousand
-instances come and go. No agent needs to run. Only what the plugin itself does reaches the network.
-
-What chance draws comes from a seed, which is printed; --seed draws the same again.
-
-Examples:
-  serialnumberd plugin check ./libgate.so
-  serialnumberd plugin check ./libgate.so --option token=x --grant verdict --tap";
-
-#[derive(Debug, Args)]
-#[command(after_help = PLUGIN_CHECK_EXAMPLES)]
-pub(super) struct PluginCheckArgs {
-    /// Its file
-    pub(super) file: PathBuf,
-    /// Draw what an earlier run drew
-    #[arg(long, value_name = "N")]
-    pub(super) seed: Option<u64>,
-    /// Print one JSON document
-    #[arg(long, conflicts_with = "tap")]
-    pub(super) json: bool,
-    /// Print TAP version 14, as test harnesses read it
-    #[arg(long)]
-    pub(super) tap: bool,
-    #[command(flatten)]
-    pub(super) setting: PluginSettingArgs,
-}
-
-/// How a plugin is set up without a configuration file.
-#[derive(Debug, Args)]
-pub(super) struct PluginSettingArgs {
-    /// Grant these permissions only, not all that it asks for; may be repeated
-    #[arg(long, value_name = "PERMISSION", value_delimiter = ',')]
-    pub(super) grant: Option<Vec<String>>,
-    /// Set one of its options; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
-    pub(super) option: Vec<(String, String)>,
-}
-
-const REPLAY_EXAMPLES: &str = "\
-Prints a line for each verdict: the number of the record that asked (or @ and the seconds since
-the recording began, where the plugin decided by itself), product, verdict and reason. The plugin's
-clock is the recording's, its state directory is empty at first, and it is told that this is a
-replay. What is printed is the same each time, but for plugins with threads of their own.
-
-Exit codes: 0  played, and as expected   1  not as expected, or a failure   2  wrong usage
-
-Examples:
-  serialnumberd run -c serialnumberd.toml --record incident.slr
-  serialnumberd plugin replay incident.slr libslnd_policy.so --option mode=strict > strict.verdicts
-  serialnumberd plugin replay incident.slr ./libmine.so --expect strict.verdicts";
-
-#[derive(Debug, Args)]
-#[command(after_help = REPLAY_EXAMPLES)]
-pub(super) struct PluginReplayArgs {
-    /// The recording
-    pub(super) recording: PathBuf,
-    /// The plugin's file, or its name in a plugin directory
-    pub(super) file: PathBuf,
-    /// Compare with these lines; empty ones and # comments do not count
-    #[arg(long, value_name = "FILE")]
-    pub(super) expect: Option<PathBuf>,
-    #[command(flatten)]
-    pub(super) setting: PluginSettingArgs,
-    #[command(flatten)]
-    pub(super) search: PluginListArgs,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PluginTrialArgs {
-    /// Where the trial's job lies
-    pub(super) folder: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PluginListArgs {
-    /// Search here first; may be repeated
-    #[arg(long, value_name = "DIR")]
-    pub(super) plugin_dir: Vec<PathBuf>,
-    /// Search in the plugin_dir of this configuration, not in the system's
-    #[arg(short, long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PluginInfoArgs {
-    /// Its file, or its name in a plugin directory
-    pub(super) file: PathBuf,
-    #[command(flatten)]
-    pub(super) search: PluginListArgs,
-}
-
-#[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Read a configuration the way the agent does, plugins and their options included
     Check(ConfigCheckArgs),
@@ -439,11 +334,6 @@ pub(super) struct DemoArgs {
 
 fn product(text: &str) -> Result<Product, String> {
     Product::new(text).map_err(|e| e.to_string())
-}
-
-fn key_and_value(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE, as in mode=strict")?;
-    Ok((key.trim().to_owned(), value.to_owned()))
 }
 
 fn evidence_id(text: &str) -> Result<EvidenceId, String> {

@@ -18,7 +18,7 @@ pub(super) fn plugin(command: &PluginCommand, environment: &Environment) -> Endi
     match command {
         PluginCommand::List(args) => list(args, environment),
         PluginCommand::Info(args) => info(args, environment),
-        PluginCommand::Check(args) => validate::check(args),
+        PluginCommand::Check(args) => validate::check(args, environment),
         PluginCommand::Replay(args) => replay::run(args, environment),
         PluginCommand::Trial(args) => validate::trial(args),
     }

@@ -6,15 +6,29 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::args::{PluginCheckArgs, PluginTrialArgs};
-use super::output::{Ending, FAILURE, standard};
+use super::output::{Ending, FAILURE, Failure, standard};
+use super::plugin;
 use crate::logging;
+use crate::paths::Environment;
 use crate::plugin::check::{self, Finding, Outcome, Request};
 use crate::text::{Palette, Tone, clean, count, wrap};
 
-/// The check itself could not be run: neither passed nor failed.
+/// The check itself could not be run.
 const NOT_RUN: u8 = 2;
 
-pub(super) fn check(args: &PluginCheckArgs) -> Ending {
+pub(super) fn check(args: &PluginCheckArgs, environment: &Environment) -> Ending {
+    match try_all(args, environment) {
+        // Neither passed nor failed.
+        Err(Failure::Sentence(sentence)) => {
+            logging::failure(&sentence);
+            Ok(NOT_RUN)
+        }
+        ending => ending,
+    }
+}
+
+fn try_all(args: &PluginCheckArgs, environment: &Environment) -> Ending {
+    let file = plugin::locate(&args.file, &args.search, environment)?;
     let seed = match args.seed {
         Some(seed) => seed,
         None => getrandom::u64().map_err(|e| format!("there is no randomness: {e}; name a --seed"))?,
@@ -22,7 +36,7 @@ pub(super) fn check(args: &PluginCheckArgs) -> Ending {
     let program =
         std::env::current_exe().map_err(|e| format!("this program does not know its own file: {e}"))?;
     let request = Request {
-        file: args.file.clone(),
+        file: file.clone(),
         program,
         seed,
         grant: args.setting.grant.clone(),
@@ -31,7 +45,7 @@ pub(super) fn check(args: &PluginCheckArgs) -> Ending {
     let (mut out, palette) = standard();
     let is_text = !args.json && !args.tap;
     if is_text {
-        out.write_all(head(&args.file, seed).as_bytes())?;
+        out.write_all(head(&file, seed).as_bytes())?;
     }
     // Shown as they come: the whole takes seconds.
     let mut unwritten = Ok(());
@@ -41,16 +55,10 @@ pub(super) fn check(args: &PluginCheckArgs) -> Ending {
         }
     });
     unwritten?;
-    let findings = match findings {
-        Ok(findings) => findings,
-        Err(sentence) => {
-            logging::failure(&sentence);
-            return Ok(NOT_RUN);
-        }
-    };
+    let findings = findings?;
     let text = match (args.json, args.tap) {
-        (true, _) => format!("{:#}\n", document(&args.file, seed, &findings)),
-        (_, true) => tap(&args.file, seed, &findings),
+        (true, _) => format!("{:#}\n", document(&file, seed, &findings)),
+        (_, true) => tap(&file, seed, &findings),
         _ => sum(palette, &findings),
     };
     out.write_all(text.as_bytes())?;

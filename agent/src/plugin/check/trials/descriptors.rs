@@ -36,5 +36,5 @@ fn still_there(before: &BTreeMap<i32, PathBuf>, after: &str) -> Result<(), Breac
     }
     let many = crate::text::count(u64::try_from(gone).unwrap_or(0), "descriptor");
     let what = format!("{many} of the host's were closed or replaced by the time {after} had returned");
-    Err(Breach::new("R5", what, "close only what it opened itself, and each only once"))
+    Err(Breach::new("descriptors", what, "close only what it opened itself, and each only once"))
 }

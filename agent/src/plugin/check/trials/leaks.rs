@@ -110,7 +110,7 @@ fn judge(before: &Have, after: &Have, lives: u32) -> Result<(), Breach> {
     let descriptors = grown(before.descriptors, after.descriptors);
     if descriptors > 0 {
         let what = format!("{} left open by {lives} lives", count(descriptors, "descriptor"));
-        return Err(Breach::new("R5", what, "close in stop or destroy what it opened"));
+        return Err(Breach::new("descriptors", what, "close in stop or destroy what it opened"));
     }
     let resident = grown(before.resident, after.resident);
     if resident > RESIDENT_MAX {
