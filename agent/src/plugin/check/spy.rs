@@ -44,8 +44,6 @@ pub(super) const SLOTS: [(Slot, &str); 11] = [
 /// What is counted of a slot.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Seen {
-    /// Called at all.
-    Called,
     /// Called after `stop` had returned.
     Late,
     /// Answered that the permission was not granted.
@@ -56,7 +54,10 @@ pub(super) enum Seen {
     NoText,
 }
 
-static COUNTS: [[AtomicU64; 5]; SLOTS.len()] = [const { [const { AtomicU64::new(0) }; 5] }; SLOTS.len()];
+/// Of [`Seen`].
+const KINDS: usize = 4;
+
+static COUNTS: [[AtomicU64; KINDS]; SLOTS.len()] = [const { [const { AtomicU64::new(0) }; KINDS] }; SLOTS.len()];
 static STOPPED: AtomicBool = AtomicBool::new(false);
 static REAL: OnceLock<Real> = OnceLock::new();
 
@@ -118,7 +119,6 @@ pub(super) fn watch(table: &slnd_host) -> slnd_host {
 }
 
 fn entered(slot: Slot) {
-    count(slot, Seen::Called);
     if STOPPED.load(Ordering::Acquire) {
         count(slot, Seen::Late);
     }

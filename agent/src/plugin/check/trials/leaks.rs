@@ -17,9 +17,9 @@ use crate::plugin::check::tale::{BEGIN_NS, story};
 const LIVES: u32 = 1_000;
 /// From here on threads and descriptors are counted: a thousand of either are more than there may be.
 const SETTLED: u32 = 10;
-/// From here on memory is measured.
-const WARM_UP: u32 = 100;
-/// A plugin whose lives take 20 ms each is let go after fewer: half of what all trials together may take.
+/// Fewer say nothing.
+const LIVES_MIN: u32 = 3 * SETTLED;
+/// A plugin that takes its time, most likely to join a thread, is let go after fewer.
 const TIME_NS: u64 = 10_000_000_000;
 /// The least block that an allocator hands out is larger: one lost in each life is found, one lost now and then is not.
 const BYTES_A_LIFE: usize = 16;
