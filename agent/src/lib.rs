@@ -41,6 +41,7 @@ mod nearest;
 pub mod paths;
 pub mod plugin;
 pub mod record;
+pub mod recording;
 pub mod socket;
 pub mod status;
 mod text;

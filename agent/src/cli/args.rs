@@ -1,5 +1,7 @@
 //! The words of the command line.
 
+mod plugin;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,10 @@ use serialnumberd_core::{EvidenceId, Product};
 use crate::control::client::Client;
 use crate::evidence::id_of_text;
 use crate::paths::Environment;
+
+pub(super) use plugin::{
+    PluginCheckArgs, PluginCommand, PluginInfoArgs, PluginListArgs, PluginReplayArgs, PluginTrialArgs,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -81,7 +87,10 @@ goodbye on the network and end.
 
 --unprivileged keeps the state in $XDG_STATE_HOME/serialnumberd and the control socket in
 $XDG_RUNTIME_DIR/serialnumberd, also where the file spells out the system's port and places;
-other values of the file stay. Agents on port 626 do not hear those on 62626.";
+other values of the file stay. Agents on port 626 do not hear those on 62626.
+
+--record keeps the newest 32 to 64 MiB: FILE.slr, and FILE.slr.1 with what was before. Names and
+addresses of hosts are in it. When the disk is full the agent goes on, and the recording has a gap.";
 
 #[derive(Debug, Args)]
 #[command(after_help = RUN_EXAMPLES)]
@@ -102,6 +111,9 @@ pub(super) struct RunArgs {
     /// Search plugins here first; may be repeated
     #[arg(long, value_name = "DIR")]
     pub(super) plugin_dir: Vec<PathBuf>,
+    /// Record what plugins are told, for plugin replay; no serial is in it
+    #[arg(long, value_name = "FILE.slr")]
+    pub(super) record: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -296,32 +308,6 @@ pub(super) struct QueryArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum PluginCommand {
-    /// List the plugins in the plugin directories; no code of theirs is run
-    List(PluginListArgs),
-    /// Describe one plugin and its options; the file is loaded for it
-    Info(PluginInfoArgs),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PluginListArgs {
-    /// Search here first; may be repeated
-    #[arg(long, value_name = "DIR")]
-    pub(super) plugin_dir: Vec<PathBuf>,
-    /// Search in the plugin_dir of this configuration, not in the system's
-    #[arg(short, long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PluginInfoArgs {
-    /// Its file, or its name in a plugin directory
-    pub(super) file: PathBuf,
-    #[command(flatten)]
-    pub(super) search: PluginListArgs,
-}
-
-#[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Read a configuration the way the agent does, plugins and their options included
     Check(ConfigCheckArgs),
@@ -399,6 +385,11 @@ mod tests {
             "serialnumberd check xsvr --wait=soon",
             "serialnumberd statsu",
             "serialnumberd plugin info",
+            "serialnumberd plugin check",
+            "serialnumberd plugin check f --option mode",
+            "serialnumberd plugin check f --json --tap",
+            "serialnumberd plugin check f --seed x",
+            "serialnumberd plugin replay f",
             "serialnumberd config check",
             "serialnumberd evidence",
             "serialnumberd evidence show",
@@ -434,7 +425,9 @@ mod tests {
         let mut command = Arguments::command();
         command.build();
         let subcommands = command.get_subcommands().map(|sub| sub.get_name().to_owned());
-        let nested = ["plugin list", "plugin info", "config check", "config init"].map(str::to_owned);
+        let nested =
+            ["plugin list", "plugin info", "plugin check", "plugin replay", "config check", "config init"]
+                .map(str::to_owned);
         let of_evidence = ["list", "show", "export", "verify"].map(|name| format!("evidence {name}"));
         let nested = nested.into_iter().chain(of_evidence);
         for name in subcommands.chain(nested).filter(|name| name != "help") {

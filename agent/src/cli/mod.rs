@@ -16,14 +16,16 @@ mod mending;
 mod output;
 mod plugin;
 mod query;
+mod replay;
 mod run;
 mod status;
 #[cfg(test)]
 mod tests;
+mod validate;
 mod watch;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -38,8 +40,8 @@ use output::{Ending, exit_code};
 /// The two commands that are an agent.
 #[derive(Clone, Copy, Debug)]
 pub struct Commands {
-    /// Runs an agent until it is stopped.
-    pub run: fn(Config) -> Result<(), String>,
+    /// Runs an agent until it is stopped; it may record to a file.
+    pub run: fn(Config, Option<&Path>) -> Result<(), String>,
     /// Shows three agents in one process; searches the policy plugin in these directories.
     pub demo: fn(&[PathBuf]) -> Result<(), String>,
 }

@@ -1,4 +1,4 @@
-//! `plugin list` and `plugin info`.
+//! `plugin list` and `plugin info`; the others are in [`super::validate`] and [`super::replay`].
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::args::{PluginCommand, PluginInfoArgs, PluginListArgs};
 use super::output::{Ending, Failure, standard};
+use super::{replay, validate};
 use crate::config::{Config, PluginConfig};
 use crate::paths::{self, Environment, Profile};
 use crate::plugin::{Description, Isolation, Manifest, OptionKind, OptionSpec, Permissions, PluginError};
@@ -17,6 +18,9 @@ pub(super) fn plugin(command: &PluginCommand, environment: &Environment) -> Endi
     match command {
         PluginCommand::List(args) => list(args, environment),
         PluginCommand::Info(args) => info(args, environment),
+        PluginCommand::Check(args) => validate::check(args, environment),
+        PluginCommand::Replay(args) => replay::run(args, environment),
+        PluginCommand::Trial(args) => validate::trial(args),
     }
 }
 
@@ -115,18 +119,27 @@ fn wants(permissions: Permissions) -> String {
 }
 
 fn info(args: &PluginInfoArgs, environment: &Environment) -> Ending {
-    let (directories, _) = directories(&args.search, environment)?;
-    // A file in the working directory is meant before one in the plugin directories.
-    let here = Path::new(".").join(&args.file);
-    let bare = args.file.components().count() == 1;
-    let path = match bare && here.is_file() {
-        true => here,
-        false => crate::plugin::find(&args.file, &directories).map_err(|e| e.to_string())?,
-    };
+    let path = locate(&args.file, &args.search, environment)?;
     let description = crate::plugin::describe(&path).map_err(|e| e.to_string())?;
     let (mut out, palette) = standard();
     out.write_all(render_info(palette, &description).as_bytes())?;
     Ok(0)
+}
+
+/// A plugin's file as the command line names it.
+pub(super) fn locate(
+    file: &Path,
+    search: &PluginListArgs,
+    environment: &Environment,
+) -> Result<PathBuf, Failure> {
+    // A file in the working directory is meant before one in the plugin directories.
+    let here = Path::new(".").join(file);
+    let bare = file.components().count() == 1;
+    if bare && here.is_file() {
+        return Ok(here);
+    }
+    let directories = directories(search, environment)?;
+    Ok(crate::plugin::find(file, &directories).map_err(|e| e.to_string())?)
 }
 
 pub(super) fn render_info(palette: Palette, d: &Description) -> String {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use super::exhibit::Checked;
-use super::{evidence, exhibit, explain, plugin, status};
+use super::{evidence, exhibit, explain, plugin, status, validate};
 use crate::control::protocol::EvidenceSummary;
 use crate::evidence::fixture;
+use crate::plugin::check::{Finding, Outcome};
 use crate::plugin::{Description, Isolation, Manifest, OptionKind, OptionSpec, Permissions};
 use crate::status::{
     AgentStatus, ClaimStatus, ClaimantStatus, ConflictStatus, Counters, CoverageStatus, EvidencePair,
@@ -497,4 +499,33 @@ fn kept_evidence_is_listed_with_what_is_damaged() {
     };
     golden("evidence-list.txt", &evidence::render_list(Palette::default(), &[good, alone, damaged]));
     assert!(evidence::render_list(Palette::default(), &[]).contains("no conflict was found here"));
+}
+
+/// A plugin that failed one check, so that another was not even run.
+fn checked() -> Vec<Finding> {
+    let finding = |name, title, outcome| Finding { name, title, outcome, took: Duration::from_millis(250) };
+    let note = "60 events, sealed, guarded, then gone".to_owned();
+    let what =
+        "it called wake after stop had returned, from a thread named \"evil\x1b[2J\" # SKIP".to_owned();
+    vec![
+        finding("memory", "what it is given is only read", Outcome::Passed { note }),
+        finding(
+            "stop",
+            "after stop nothing of it runs or calls",
+            Outcome::Failed { rule: "R9".to_owned(), what, mend: "join every thread in stop".to_owned() },
+        ),
+        finding("fuzz", "chance does no harm", Outcome::Skipped { why: "needs stop".to_owned() }),
+    ]
+}
+
+#[test]
+fn a_checked_plugin_is_told_to_people_harnesses_and_programs() {
+    let (file, all) = (Path::new("/opt/libgate.so"), checked());
+    let lines: String = all.iter().map(|one| validate::line(Palette::default(), one)).collect();
+    let head = format!("{}\n", validate::head(file, 42).split(',').next().unwrap());
+    golden("plugin-check.txt", &format!("{head}{lines}{}", validate::sum(Palette::default(), &all)));
+    golden("plugin-check.tap", &validate::tap(file, 42, &all));
+    golden("plugin-check.json", &format!("{:#}\n", validate::document(file, 42, &all)));
+    let passed = validate::sum(Palette::default(), &all[..1]);
+    assert_eq!(passed, "it passed: 1 passed, 0 failed, 0 skipped in 0.2 s\n");
 }

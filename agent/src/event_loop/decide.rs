@@ -119,6 +119,9 @@ impl Agent {
             control.tell(Form::View, || EventView::of(&record, &names));
             control.tell(Form::Record, || RecordLine::of(&record, &names, Raw::Keep));
         }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(&record);
+        }
         if self.setup.records {
             self.records.push_back(record);
             if self.records.len() > RECORDS {

@@ -11,6 +11,7 @@ mod decide;
 mod filing;
 mod links;
 mod program;
+mod recording;
 mod reload;
 mod report;
 mod requests;
@@ -36,6 +37,7 @@ use crate::generation::Generation;
 use crate::identity::StateDir;
 use crate::plugin::{HostInfo, PluginHost};
 use crate::record::Record;
+use crate::recording::Recorder;
 use crate::socket::{self, Batch, Link, Monitor, Sockets};
 use crate::{clock, status};
 
@@ -121,6 +123,7 @@ pub struct Agent {
     stop_wanted: Vec<requests::Asker>,
     counters: Counters,
     records: VecDeque<Arc<Record>>,
+    recorder: Option<Recorder>,
     seq: u64,
     now: Now,
     started: Now,
@@ -258,11 +261,11 @@ impl Agent {
         self.engine.shut_down(self.now, &mut os_entropy);
         self.flush_transmits();
         self.close_evidence();
-        let Agent { plugins, setup, control, stop_wanted, sockets, archivist, state, .. } = self;
+        let Agent { plugins, setup, control, stop_wanted, sockets, archivist, state, recorder, .. } = self;
         // Whoever is abandoned was named in the log.
         let _abandoned = plugins.stop(setup.config.agent.stop_timeout);
         // In this order: the next agent may have the directory once nobody writes to it.
-        drop(archivist);
+        drop((archivist, recorder));
         drop((sockets, state));
         if let Some(mut control) = control {
             control.hide();

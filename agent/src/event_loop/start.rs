@@ -108,6 +108,7 @@ impl Agent {
             stop_wanted: Vec::new(),
             counters: Counters::default(),
             records: VecDeque::new(),
+            recorder: None,
             seq: 0,
             // Deriving keys and starting plugins took its time; that was no stall.
             now: clock::now(),

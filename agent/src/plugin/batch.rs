@@ -105,6 +105,12 @@ impl Batch {
         self.hand_over(|events, out| unsafe { calls.on_events(events, out) })
     }
 
+    /// The same, of events that come from a recording.
+    pub(super) fn replay(&mut self, calls: &Calls) -> (Vec<Answer>, Result<(), CallError>) {
+        self.slots[..self.used].iter_mut().for_each(Slot::mark_replayed);
+        self.deliver(calls)
+    }
+
     /// Shows the events as the ABI has them, with room for a decision on each, empties the batch, and returns the
     /// answers that were awaited beside what `give` returned.
     ///

@@ -16,6 +16,7 @@
 //! | `begin`, `worker`, `batch`, `view`, `numbers`, `calls`, `timers` | the plugin's thread: every call into it is made there |
 //! | `host_table`, `context`, `metrics`, `log_line` | what a plugin may call, from any thread of its own |
 //! | `process` | the plugin's thread where it has a process of its own: a supervisor, and the worker on the other side |
+//! | `check`, `replay`, `scratch` | the validator and the player of recordings: programs of their own on top of the others |
 //! | `shared`, `handshake`, `mailbox`, `sync`, `watchdog`, `limits` | what both sides see, and every bound |
 //!
 //! Must not know the protocol engine, the sockets or the configuration file.
@@ -23,6 +24,7 @@
 mod batch;
 mod begin;
 mod calls;
+pub mod check;
 mod context;
 mod describe;
 mod descriptor;
@@ -46,6 +48,8 @@ mod outbox;
 mod permission;
 mod process;
 mod reload;
+pub mod replay;
+mod scratch;
 mod shared;
 mod spec;
 mod state_dir;

@@ -99,7 +99,17 @@ const CALLS: [(Call, &str); 9] = [
 
 impl Call {
     pub(super) fn as_str(self) -> &'static str {
-        CALLS.iter().find(|(call, _)| *call == self).map_or("", |(_, name)| name)
+        CALLS[self.place()].1
+    }
+
+    /// Its place in the order of a life.
+    pub(super) fn place(self) -> usize {
+        CALLS.iter().position(|(known, _)| *known == self).unwrap_or(0)
+    }
+
+    /// The one at a place.
+    pub(super) fn at(place: usize) -> Option<Call> {
+        CALLS.get(place).map(|(call, _)| *call)
     }
 
     pub(super) fn of_word(word: &str) -> Option<Call> {
@@ -206,8 +216,7 @@ impl Shared {
     }
 
     pub(super) fn call_begins(&self, call: Call, now_ns: u64) {
-        let place = CALLS.iter().position(|(known, _)| *known == call).unwrap_or(0);
-        self.call.store(u8::try_from(place).unwrap_or(0), Ordering::Relaxed);
+        self.call.store(u8::try_from(call.place()).unwrap_or(0), Ordering::Relaxed);
         self.call_since_ns.store(now_ns.max(1), Ordering::Release);
         self.touch();
     }

@@ -5,6 +5,7 @@
 
 mod claims;
 mod home;
+mod recording;
 #[path = "../plugins/rig.rs"]
 mod rig;
 

@@ -21,6 +21,7 @@ macro_rules! in_both_modes {
 }
 
 mod acceptance;
+mod old;
 mod process;
 mod reload;
 #[path = "../plugins/rig.rs"]

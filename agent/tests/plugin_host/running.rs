@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -24,7 +25,13 @@ fn without_wall_clock(rig: &Rig, line: &str) -> String {
 }
 
 fn a_good_plugin_lives_its_whole_life_on_one_thread(rig: Rig) {
-    let mut spec = rig.spec(rig.build("good", "good.so", &[]));
+    let library = rig.build("good", "good.so", &[]);
+    lives_its_whole_life(&rig, library);
+}
+
+/// What `good.c` was told of is what there was to tell, of whatever release the binary is.
+pub fn lives_its_whole_life(rig: &Rig, library: PathBuf) {
+    let mut spec = rig.spec(library);
     spec.grant = vec!["raw".to_owned()];
     spec.options = "token = \"hush\"".parse().expect("toml");
     let mut host = rig.start(vec![spec]).expect("a good plugin");
@@ -42,7 +49,7 @@ fn a_good_plugin_lives_its_whole_life_on_one_thread(rig: Rig) {
     host.publish(&record(6, Body::Tick));
     rig.await_line("good", "tick 6");
     assert_eq!(host.stop(STOP), Vec::<String>::new());
-    let trace: Vec<String> = rig.trace("good").iter().map(|line| without_wall_clock(&rig, line)).collect();
+    let trace: Vec<String> = rig.trace("good").iter().map(|line| without_wall_clock(rig, line)).collect();
     assert_eq!(
         trace,
         [

@@ -13,20 +13,28 @@ use std::process::Command;
 /// # Panics
 /// If it does not compile, or with a warning.
 pub fn build(source: &str, defines: &[&str], into: &Path) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins");
-    if folder.join(source).is_dir() {
-        return build_package(&folder.join(source), into);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins").join(source);
+    match ["", "cc", "c"].map(|suffix| source.with_extension(suffix)).into_iter().find(|s| s.exists()) {
+        Some(source) => build_from(&source, defines, into),
+        None => panic!("there is no {}", source.display()),
     }
-    let of = |suffix| folder.join(format!("{source}.{suffix}"));
-    let (compiler, standard, source) = match of("cc") {
-        cxx if cxx.exists() => ("c++", "-std=c++17", cxx),
-        _ => ("cc", "-std=gnu11", of("c")),
-    };
+}
+
+/// The same of any file or folder.
+///
+/// # Panics
+/// As [`build`].
+pub fn build_from(source: &Path, defines: &[&str], into: &Path) {
+    if source.is_dir() {
+        return build_package(source, into);
+    }
+    let is_cxx = source.extension().is_some_and(|suffix| suffix == "cc");
+    let (compiler, standard) = if is_cxx { ("c++", "-std=c++17") } else { ("cc", "-std=gnu11") };
     let mut command = Command::new(compiler);
     command.args([standard, "-shared", "-fPIC", "-O1", "-pthread", "-Wall", "-Wextra", "-Werror"]);
     command.args(defines.iter().map(|define| format!("-D{define}")));
-    command.arg("-I").arg(folder.join("../../../include"));
-    run(command.arg("-o").arg(into).arg(&source));
+    command.arg("-I").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../include"));
+    run(command.arg("-o").arg(into).arg(source));
     // Whatever the umask of whoever runs the tests.
     fs::set_permissions(into, fs::Permissions::from_mode(0o755)).expect("mode set");
 }
@@ -34,16 +42,18 @@ pub fn build(source: &str, defines: &[&str], into: &Path) {
 /// Cargo waits for another cargo that builds the same, so tests may do this at once.
 fn build_package(package: &Path, into: &Path) {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins");
+    let manifest = package.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).expect("a package has a Cargo.toml");
+    // The library's name if it has one, else the package's; both stand in lines `name = "..."`, the library's last.
+    let mut names = text.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
+    let name = names.next_back().expect("a package has a name").replace('-', "_");
     let mut cargo = Command::new(env!("CARGO"));
     // What the tests' own build was told is none of this one's business.
     cargo.env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTFLAGS").env_remove("CARGO_BUILD_TARGET");
-    run(cargo
-        .args(["build", "--quiet", "--locked", "--manifest-path"])
-        .arg(package.join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&target));
-    let name = package.file_name().and_then(|name| name.to_str()).expect("a package's folder");
+    cargo.args(["build", "--quiet", "--locked", "--lib", "--manifest-path"]).arg(manifest);
+    run(cargo.arg("--target-dir").arg(&target));
     fs::copy(target.join("debug").join(format!("lib{name}.so")), into).expect("built and copied");
+    fs::set_permissions(into, fs::Permissions::from_mode(0o755)).expect("mode set");
 }
 
 fn run(command: &mut Command) {
