@@ -33,6 +33,7 @@ pub mod embed;
 pub mod event_loop;
 pub mod evidence;
 pub mod generation;
+mod hex;
 pub mod identity;
 pub mod logging;
 pub mod memory;

@@ -110,6 +110,11 @@ fn claims(palette: Palette, status: &Status) -> String {
         ]);
     }
     let mut text = format!("\n{}", table(palette, 0, &rows));
+    for claim in &status.claims {
+        if let Some(claimants) = claim.claimants() {
+            text.push_str(&wrap("", 2, &format!("{}: claimed by {claimants}", claim.product)));
+        }
+    }
     let troubled = status.claims.iter().filter(|c| !matches!(c.state.as_str(), "clear" | "probing"));
     for claim in troubled {
         let others: Vec<String> = claim.others().map(HolderStatus::short).collect();

@@ -9,8 +9,8 @@ use crate::control::protocol::EvidenceSummary;
 use crate::evidence::fixture;
 use crate::plugin::{Description, Manifest, OptionKind, OptionSpec, Permissions};
 use crate::status::{
-    AgentStatus, ClaimStatus, ConflictStatus, Counters, CoverageStatus, EvidencePair, HolderStatus,
-    InterfaceStatus, NextStep, Opinion, PluginStatus, Status,
+    AgentStatus, ClaimStatus, ClaimantStatus, ConflictStatus, Counters, CoverageStatus, EvidencePair,
+    HolderStatus, InterfaceStatus, NextStep, Opinion, PluginStatus, Status,
 };
 use crate::text::Palette;
 
@@ -205,6 +205,25 @@ fn a_host_that_is_alone() {
 }
 
 #[test]
+fn a_license_that_programs_claim() {
+    let mut status = quiet();
+    let program =
+        |name: &str, pid| ClaimantStatus { kind: "program".to_owned(), program: Some(name.to_owned()), pid };
+    let configuration = ClaimantStatus { kind: "configuration".to_owned(), ..ClaimantStatus::default() };
+    let httpd = program("httpd", Some(4711));
+    status.claims[0].held_by = vec![configuration.clone(), httpd.clone()];
+    golden("explain-claimed.txt", &page(&status));
+    golden("status-claimed.txt", &status::render(Palette::default(), &status));
+    let claimants = |held_by: &[ClaimantStatus]| {
+        ClaimStatus { held_by: held_by.to_vec(), ..ClaimStatus::default() }.claimants()
+    };
+    assert_eq!(claimants(&[configuration]), None, "it goes without saying");
+    assert_eq!(claimants(&[program("a", None)]).unwrap(), "a");
+    let many: Vec<_> = (1..=7).map(|n| program("a", Some(n))).collect();
+    assert_eq!(claimants(&many).unwrap(), "a (pid 1), a (pid 2), a (pid 3), a (pid 4) and 3 more");
+}
+
+#[test]
 fn a_confirmed_copy() {
     golden("explain-copy.txt", &page(&duplicate()));
     golden("status-copy.txt", &status::render(Palette::default(), &duplicate()));
@@ -294,6 +313,11 @@ fn a_stranger_cannot_write_to_the_terminal() {
     claim.holders[1].host = "evil\x1b[2J\x07".to_owned();
     claim.reason = "\x1b]0;title\x07".to_owned();
     claim.coverage.why = "\x1b[31m".to_owned();
+    claim.held_by = vec![ClaimantStatus {
+        kind: "program".to_owned(),
+        program: Some("evil\x1b[2J".to_owned()),
+        pid: None,
+    }];
     let whole = page(&status) + &status::render(Palette::default(), &status);
     assert!(!whole.chars().any(|c| c.is_control() && c != '\n'), "{whole:?}");
 }

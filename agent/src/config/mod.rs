@@ -23,6 +23,7 @@ use std::time::Duration;
 use serialnumberd_core::Product;
 
 pub use agent::LONGEST_STOP;
+pub(crate) use license::check_group;
 pub use problem::{ConfigError, Problem};
 pub use serial::SerialText;
 pub use serialnumberd_core::Legacy;

@@ -80,7 +80,7 @@ pub(super) enum Entry {
 }
 
 impl Entry {
-    fn claim(&self) -> ClaimId {
+    pub(super) fn claim(&self) -> ClaimId {
         match self {
             Entry::Wished(claim) | Entry::Refused(claim, _) => *claim,
             Entry::Held(standing) => standing.claim,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use rtrb::Consumer;
 
+use super::connect::{self, Connected};
 use super::failure::{Failure, Kind};
 use super::handle::{Handle, Shared};
 use super::own::Own;
@@ -26,6 +27,7 @@ const INBOX: usize = 1024;
 pub(super) enum Phase {
     Before(Box<Before>),
     Own(Box<Own>),
+    Connected(Box<Connected>),
     Over,
 }
 
@@ -176,33 +178,37 @@ impl Embedded {
 
     fn begin(&mut self, room: usize) -> Result<(), Failure> {
         let before = self.before()?;
-        if before.settings.mode == Mode::Connect {
-            return Err(Failure::new(
-                Kind::Unsupported,
-                "mode = \"connect\" is not possible with this library",
-            ));
-        }
         let plan = before.settings.plan(before.sockets.port(), &Environment::of_this_process())?;
         if let Some(plugin) = plan.config.plugins.first().filter(|_| before.no_plugins) {
             return Err(no_file(&plugin.path.display()));
         }
-        let sockets = std::mem::take(&mut before.sockets);
+        let link = match before.settings.mode {
+            Mode::Own => None,
+            Mode::Connect => Some(connect::look(&plan)?),
+            Mode::Auto => Some(connect::look(&plan)?).filter(connect::Link::is_there),
+        };
         let (outbox, inbox) = Outbox::new(room);
         let audience = before.wants.map(|wants| Audience::new(wants, outbox));
-        let program = Program { sockets, audience, ..Program::default() };
-        let own = Own::start(plan, program, &self.shared.board)?;
-        self.outer
-            .add(&own, readable())
-            .map_err(|e| Failure::fail(format!("the agent cannot be polled: {e}")))?;
+        let unpolled = |e| Failure::fail(format!("the agent cannot be polled: {e}"));
+        if let Some(link) = link {
+            let connected = Connected::start(link, plan, audience, &self.shared.board)?;
+            self.outer.add(&connected, readable()).map_err(unpolled)?;
+            self.phase = Phase::Connected(Box::new(connected));
+        } else {
+            let sockets = std::mem::take(&mut before.sockets);
+            let program = Program { sockets, audience, ..Program::default() };
+            let own = Own::start(plan, program, &self.shared.board)?;
+            self.outer.add(&own, readable()).map_err(unpolled)?;
+            self.phase = Phase::Own(Box::new(own));
+        }
         self.inbox = Some(inbox);
-        self.phase = Phase::Own(Box::new(own));
         Ok(())
     }
 
     fn before(&mut self) -> Result<&mut Before, Failure> {
         match &mut self.phase {
             Phase::Before(before) => Ok(before),
-            Phase::Own(_) => {
+            Phase::Own(_) | Phase::Connected(_) => {
                 Err(Failure::invalid("the embedded agent has started: this must come before the start"))
             }
             Phase::Over => Err(Failure::closed()),
@@ -220,6 +226,7 @@ impl Embedded {
         match phase {
             Phase::Before(_) | Phase::Over => {}
             Phase::Own(own) => self.scope.within(|| own.shut_down()),
+            Phase::Connected(connected) => self.scope.within(|| connected.shut_down()),
         }
     }
 
@@ -234,6 +241,7 @@ impl Embedded {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Before(_) | Phase::Over => {}
             Phase::Own(own) => own.forsake(),
+            Phase::Connected(connected) => connected.forsake(),
         }
         // Not to be shut down when it is dropped now.
         self.home = 0;

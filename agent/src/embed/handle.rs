@@ -44,19 +44,16 @@ impl Shared {
         self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes the wishes, and the bell down: what is wished from here on rings it anew.
     pub(super) fn take_wishes(&self) -> BTreeMap<Product, Wish> {
+        // First, so that no wish is left without a ring.  If it did not ring there is nothing to read.
+        let _ = self.bell.read();
         std::mem::take(&mut *self.wishes())
     }
 
     pub(super) fn ring(&self) {
         // It fails only if the counter is full, and then it rings already.
         let _ = self.bell.write(1);
-    }
-
-    /// Takes the bell down; what is wished afterwards rings it anew.
-    pub(super) fn hush(&self) {
-        // Nothing to read: it did not ring.
-        let _ = self.bell.read();
     }
 
     pub(super) fn wants_stop(&self) -> bool {

@@ -12,6 +12,7 @@
 //! `log`'s logger, and that only for a program that asks for log lines and has none.
 
 mod board;
+mod connect;
 mod descriptors;
 mod embedded;
 mod failure;

@@ -29,6 +29,7 @@ impl Embedded {
         match &mut self.phase {
             Phase::Before(_) | Phase::Over => None,
             Phase::Own(own) => own.timeout(),
+            Phase::Connected(connected) => connected.timeout(),
         }
     }
 
@@ -45,10 +46,12 @@ impl Embedded {
             Phase::Before(_) => return Err(not_started()),
             Phase::Over => return Err(Failure::closed()),
             Phase::Own(own) => {
-                // In this order: what is wished from here on rings again.
-                shared.hush();
                 let wishes = shared.take_wishes();
                 self.scope.within(|| own.dispatch(max, wishes, &shared.board))?
+            }
+            Phase::Connected(connected) => {
+                let wishes = shared.take_wishes();
+                self.scope.within(|| connected.dispatch(wishes, &shared.board))
             }
         };
         Ok(match outcome {
@@ -95,6 +98,7 @@ impl Embedded {
             match &mut self.phase {
                 Phase::Before(_) | Phase::Over => {}
                 Phase::Own(own) => own.settle(),
+                Phase::Connected(connected) => connected.settle(),
             }
             inbox.pop().ok()
         })?;
@@ -118,7 +122,7 @@ impl Embedded {
 
     fn give(&mut self, opinion: Opinion) {
         match &mut self.phase {
-            Phase::Before(_) | Phase::Over => {}
+            Phase::Before(_) | Phase::Connected(_) | Phase::Over => {}
             Phase::Own(own) => own.answer(opinion),
         }
     }
@@ -132,6 +136,7 @@ impl Embedded {
             Phase::Before(_) => Err(not_started()),
             Phase::Over => Err(Failure::closed()),
             Phase::Own(own) => self.scope.within(|| own.status_json()),
+            Phase::Connected(connected) => self.scope.within(|| connected.status_json()),
         }
     }
 }

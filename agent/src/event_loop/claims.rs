@@ -17,8 +17,8 @@ use book::{Claimant, in_the_way, judge};
 
 use super::{Agent, os_entropy};
 use crate::clock;
-use crate::config::LicenseConfig;
 use crate::control::server::ClientId;
+pub use crate::control::{ClaimRequest, Terms};
 use crate::verdict::ClaimVerdict;
 
 /// New claims of clients at once: each probes, and may be remembered on the disk ...
@@ -35,50 +35,6 @@ pub enum Owner {
     Program,
     /// A program that is connected to the control socket.
     Client(ClientId),
-}
-
-/// What a license says beside product and serial number.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Terms {
-    /// How many instances may hold the claim at once; 0 is unlimited.
-    pub seats: u16,
-    /// The fail-over group's name; empty for none, and from a program for whatever others on this host say.
-    pub group: String,
-    /// This host waits to take over.  Needs a group.
-    pub standby: bool,
-    /// How many STANDBY holders of the group take no seat.  Needs a group.
-    pub standbys: u16,
-}
-
-/// A claim that is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimRequest {
-    /// What is licensed.
-    pub product: Product,
-    /// Derived from the serial number.
-    pub keys: ClaimKeys,
-    /// What else the license says.
-    pub terms: Terms,
-    /// The name of the program that asks, for people; empty for the configuration.
-    pub program: String,
-}
-
-impl ClaimRequest {
-    /// What the configuration asks for.
-    #[must_use]
-    pub fn of_license(license: &LicenseConfig, keys: ClaimKeys) -> ClaimRequest {
-        let terms = Terms::of_license(license);
-        ClaimRequest { product: license.product, keys, terms, program: String::new() }
-    }
-}
-
-impl Terms {
-    /// Those of the configuration.
-    #[must_use]
-    pub fn of_license(license: &LicenseConfig) -> Terms {
-        let LicenseConfig { product: _, serial: _, seats, ref group, standby, standbys } = *license;
-        Terms { seats, group: group.clone(), standby, standbys }
-    }
 }
 
 /// How many new claims clients have made lately.  Kept as the time at which none of them will count any more.

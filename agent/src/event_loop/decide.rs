@@ -7,7 +7,9 @@ use serialnumberd_core::{ClaimId, Event, State};
 
 use super::Agent;
 use crate::control::EventView;
+use crate::control::protocol::Form;
 use crate::plugin::{self, Action};
+use crate::record::line::{Raw, RecordLine};
 use crate::record::{Body, Record};
 use crate::verdict::{Facts, PATIENCE, Policy};
 
@@ -99,9 +101,10 @@ impl Agent {
             body,
         });
         self.ask(&record, asks);
-        if let Some(control) = self.control.as_mut().filter(|c| c.has_watchers()) {
-            let links = &self.links;
-            control.tell(&EventView::of(&record, &|index| Agent::interface_name(links, index)));
+        if let Some(control) = &mut self.control {
+            let names = |index| Agent::interface_name(&self.links, index);
+            control.tell(Form::View, || EventView::of(&record, &names));
+            control.tell(Form::Record, || RecordLine::of(&record, &names, Raw::Keep));
         }
         if self.setup.records {
             self.records.push_back(record);

@@ -42,6 +42,7 @@ use crate::{clock, status};
 pub use claims::{ClaimRequest, Owner, Terms};
 pub use program::Program;
 pub(crate) use program::{Audience, Standing};
+pub(crate) use start::derive;
 
 impl AsFd for Agent {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serialnumberd_core::{ClaimView, ConflictView, EvidencePair, Mono, Stage, crypto};
+use serialnumberd_core::{ClaimId, ClaimView, ConflictView, EvidencePair, Mono, Stage, crypto};
 
-use super::{Agent, host_name};
+use super::{Agent, Owner, host_name};
 use crate::counters::Counters;
 use crate::status::{
-    self, AgentStatus, ClaimStatus, ConflictStatus, CoverageStatus, HolderStatus, InterfaceStatus,
-    InventoryEntry, NextStep, Opinion, PluginStatus, Status, rfc3339, wall_time,
+    self, AgentStatus, ClaimStatus, ClaimantStatus, ConflictStatus, CoverageStatus, HolderStatus,
+    InterfaceStatus, InventoryEntry, NextStep, Opinion, PluginStatus, Status, rfc3339, wall_time,
 };
 use crate::verdict::Policy;
 
@@ -80,6 +80,7 @@ impl Agent {
             group: view.group.clone(),
             role: if view.standby { "standby" } else { "active" }.to_owned(),
             standbys: view.standbys,
+            held_by: self.report_claimants(&view.claim),
             since: (view.since_ms > 0).then(|| rfc3339(view.since_ms)),
             holders: view.holders.iter().map(|h| HolderStatus::of(h, &self.now, &names)).collect(),
             holders_full: view.more_holders > 0,
@@ -87,6 +88,16 @@ impl Agent {
             conflict: view.conflict.as_ref().map(|c| self.report_conflict(c)),
             next: self.report_next(view),
         }
+    }
+
+    fn report_claimants(&self, claim: &ClaimId) -> Vec<ClaimantStatus> {
+        let claimants = self.held.get(claim).into_iter().flat_map(|held| &held.claimants);
+        let claimants = claimants.map(|claimant| ClaimantStatus {
+            kind: if claimant.owner == Owner::Configuration { "configuration" } else { "program" }.to_owned(),
+            program: Some(claimant.program.clone()).filter(|name| !name.is_empty()),
+            pid: claimant.pid,
+        });
+        claimants.collect()
     }
 
     fn report_opinions(&self, verdict: &crate::verdict::ClaimVerdict) -> Vec<Opinion> {
@@ -211,6 +222,7 @@ impl Agent {
             ("control_accepted".to_owned(), control.accepted),
             ("control_refused".to_owned(), control.refused),
             ("control_slow".to_owned(), control.slow),
+            ("control_lost".to_owned(), control.lost),
         ]);
         status::Counters {
             received: counters.received(),

@@ -233,7 +233,7 @@ pub(super) fn settings(agent: &AgentConfig) -> Settings {
 }
 
 /// Derives a license's keys; takes some 30 ms.
-pub(super) fn derive(license: &LicenseConfig) -> Result<ClaimKeys, String> {
+pub(crate) fn derive(license: &LicenseConfig) -> Result<ClaimKeys, String> {
     let serial =
         Serial::new(license.serial.expose()).map_err(|e| format!("license {}: {e}", license.product))?;
     Ok(ClaimKeys::derive::<serialnumberd_core::Standard>(&license.product, &serial))

@@ -10,7 +10,7 @@ use serialnumberd_plugin::abi::{slnd_decision, slnd_event};
 use super::calls::{CallError, Calls};
 use super::host_table::read_answer;
 use super::outbox::{Answer, Item, Lost};
-use super::text_room::InterfaceNames;
+use super::text_room::{InterfaceNames, Interfaces};
 use super::timers::Due;
 use super::view::{Sight, Slot};
 use crate::record::Record;
@@ -51,6 +51,11 @@ impl Batch {
     #[must_use]
     pub fn len(&self) -> usize {
         self.used
+    }
+
+    /// From here on interfaces are called by these names.
+    pub(crate) fn learn(&mut self, interfaces: Option<Arc<Interfaces>>) {
+        self.names.learn(interfaces);
     }
 
     /// Whether it has none.

@@ -22,6 +22,7 @@ use super::log_line::{self, Rate};
 use super::mailbox::Mailbox;
 use super::permission::Permissions;
 use super::shared::{Claims, Clocks, Doorbell, HolderTable, Message, Shared};
+use super::text_room::Interfaces;
 use super::timers::{Due, Timers};
 use crate::logging::Scope;
 
@@ -50,6 +51,7 @@ pub(super) struct Context {
     scope: Scope,
     holders: Mutex<Option<Arc<HolderTable>>>,
     claims: Mutex<Option<Arc<Claims>>>,
+    interfaces: Mutex<Option<Arc<Interfaces>>>,
 }
 
 /// What the loop published last.
@@ -86,6 +88,7 @@ impl Context {
             scope: Scope::present(),
             holders: Mutex::default(),
             claims: Mutex::default(),
+            interfaces: Mutex::default(),
         });
         WORKER_OF.set(context);
         context
@@ -172,6 +175,11 @@ impl Context {
 
     pub(super) fn holders(&self) -> Option<Arc<HolderTable>> {
         newest(&self.holders, &self.shared.holders)
+    }
+
+    /// Names of interfaces that were told; `None`: the kernel is to be asked.
+    pub(super) fn interfaces(&self) -> Option<Arc<Interfaces>> {
+        newest(&self.interfaces, &self.shared.interfaces)
     }
 
     /// Whether a claim is held here.

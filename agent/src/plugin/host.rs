@@ -4,6 +4,7 @@
 //! its own thread, a bounded lock-free queue in each direction, and atomics.  Only [`PluginHost::start`] and
 //! [`PluginHost::stop`] wait, each with a bound, and neither is called from within the loop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
@@ -294,6 +295,15 @@ impl PluginHost {
             for instance in self.instances.iter().filter(|instance| may_read_holders(instance)) {
                 instance.shared.holders.put(Arc::clone(&table));
             }
+        }
+    }
+
+    /// Names the interfaces of the records published from here on, where they come from elsewhere: of those that are
+    /// not named here, plugins get no name.  Else the kernel is asked.
+    pub fn set_interfaces(&mut self, names: &BTreeMap<u32, String>) {
+        let names = Arc::new(names.clone());
+        for instance in &self.instances {
+            instance.shared.interfaces.put(Arc::clone(&names));
         }
     }
 

@@ -270,7 +270,7 @@ unsafe extern "C" fn holders(
             let Some(holders) = table.as_ref().and_then(|table| table.get(&product)) else {
                 return SLND_E_INVALID;
             };
-            let mut names = InterfaceNames::default();
+            let mut names = InterfaceNames::told(context.interfaces());
             let text_bytes = holders.iter().map(|holder| holder_text(holder, &mut names)).sum();
             need.write(holders.len());
             text_need.write(text_bytes);

@@ -11,6 +11,7 @@ use super::limits::CALL_SLOW;
 use super::mailbox::Mailbox;
 use super::metrics::Metrics;
 use super::options::Settings;
+use super::text_room::Interfaces;
 use super::watchdog::{self, Health};
 use crate::record::Decision;
 
@@ -163,6 +164,7 @@ pub(super) struct Shared {
     pub(super) detail: Mailbox<String>,
     pub(super) holders: Mailbox<Arc<HolderTable>>,
     pub(super) claims: Mailbox<Arc<Claims>>,
+    pub(super) interfaces: Mailbox<Arc<Interfaces>>,
     pub(super) metrics: Metrics,
 }
 
@@ -187,6 +189,7 @@ impl Shared {
             detail: Mailbox::new(),
             holders: Mailbox::new(),
             claims: Mailbox::holding(claims),
+            interfaces: Mailbox::new(),
             metrics: Metrics::new(),
         }
     }

@@ -126,7 +126,7 @@ impl Slot {
     ) -> View {
         match event {
             Event::Announcement { product, claim, holder, raw: datagram } => {
-                let datagram = raw.then_some(&datagram[..]);
+                let datagram = datagram.as_ref().filter(|_| raw).map(|datagram| &datagram[..]);
                 let (product, holder) = self.texts(product.as_str(), std::slice::from_ref(holder), names);
                 View::Announcement(slnd_ev_announcement {
                     h: head::<slnd_ev_announcement>(SLND_EV_ANNOUNCEMENT),

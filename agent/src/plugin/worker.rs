@@ -148,6 +148,8 @@ impl Worker {
     fn handle_events(&mut self) -> bool {
         while self.batch.room() > 0 {
             let Ok(item) = self.queue.pop() else { break };
+            // Only now: what was told before this event was published is seen.
+            self.batch.learn(self.context.interfaces());
             self.batch.add(item);
         }
         self.deliver() > 0

@@ -2,6 +2,7 @@
 //!
 //! Times are the protocol's shortest; every wait has a bound.  SIGPIPE is what it is in a C program: deadly.
 
+mod connect;
 mod decisions;
 mod home;
 mod own;

@@ -1,5 +1,6 @@
 //! Plugins that run: events, verdicts, losses, misbehavior, the end.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -57,6 +58,20 @@ fn a_good_plugin_lives_its_whole_life_on_one_thread() {
     );
     let mode = rig.state("good").metadata().expect("its directory").permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn interfaces_are_called_what_whoever_publishes_calls_them() {
+    let rig = Rig::new();
+    let mut host = rig.start(vec![rig.spec(rig.build("good", "good.so", &[]))]).expect("a good plugin");
+    host.set_interfaces(&BTreeMap::from([(1, "wan7".to_owned())]));
+    host.publish(&announcement(1));
+    rig.await_line("good", "holder host=mars group=night transport=lan ifname=wan7 ");
+    host.set_interfaces(&BTreeMap::new());
+    host.publish(&announcement(2));
+    // Interface 1 is called lo here, but that is not where the record comes from.
+    rig.await_line("good", "holder host=mars group=night transport=lan ifname= ");
+    host.stop(STOP);
 }
 
 #[test]

@@ -164,7 +164,7 @@ pub fn record(seq: u64, body: Body) -> Arc<Record> {
 pub fn announcement(seq: u64) -> Arc<Record> {
     let from = Some("10.0.0.9:626".parse().expect("an address"));
     let holder = holder("mars", from);
-    let raw = Box::new([9; 320]);
+    let raw = Some(Box::new([9; 320]));
     record(seq, Body::Engine(Event::Announcement { product: product(), claim: CLAIM, holder, raw }))
 }
 

@@ -3,6 +3,8 @@
 //! The core says what happened ([`serialnumberd_core::Event`]); the agent adds the verdict to a change of
 //! state, the scheduler's beat and the sequence number, and hands out one shared, immutable record.
 
+pub mod line;
+
 use std::fmt;
 
 use serialnumberd_core::{ClaimId, Coverage, Event, Product, State};
@@ -22,6 +24,16 @@ impl Verdict {
     pub const LIMIT: Verdict = Verdict(300);
     /// Do not run.
     pub const DENY: Verdict = Verdict(400);
+
+    /// The known ones.
+    pub const KNOWN: [Verdict; 5] =
+        [Verdict::ABSTAIN, Verdict::ALLOW, Verdict::WARN, Verdict::LIMIT, Verdict::DENY];
+
+    /// What a word stands for.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Verdict> {
+        Verdict::KNOWN.into_iter().find(|known| known.as_str() == word)
+    }
 
     /// The lower-case word; an unknown number is read as the next more restrictive known one.
     #[must_use]
