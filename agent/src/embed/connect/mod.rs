@@ -12,6 +12,7 @@
 mod back_off;
 mod ledger;
 mod link;
+mod session;
 mod stream;
 #[cfg(test)]
 mod tests;
