@@ -98,6 +98,12 @@ impl Ledger {
         self.claims.contains_key(&product)
     }
 
+    /// Whether something has happened to a product of which the agent has not said yet what follows.
+    pub(super) fn is_asking(&self, product: Product) -> bool {
+        let step = self.claims.get(&product).map(|claim| claim.step);
+        matches!(step, Some(Step::Doubtful | Step::Checking { .. }))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.claims.is_empty()
     }

@@ -12,10 +12,13 @@ use serialnumberd_core::Mono;
 
 use super::back_off::BackOff;
 use super::ledger::Ledger;
-use super::session::{Heard, Parting, Session};
+use super::session::{Heard, Parting, Session, product_of};
 use super::stream::Stream;
 use crate::control::client::miss;
 use crate::record::line::ReadRecord;
+
+/// Records that wait for an answer, at most: an agent where more happens than it can be asked about is not waited for.
+const HELD_BACK: usize = 256;
 
 /// The connection, and all that is to outlive it.
 pub(in crate::embed) struct Link {
@@ -85,8 +88,14 @@ impl Link {
         }
     }
 
-    /// The next record that the agent told.
+    /// The next record that the agent told, once it is known what follows from it: who is told of a change, and then
+    /// asks how things stand, must not be told how they stood before.
     pub(super) fn poll_record(&mut self) -> Option<ReadRecord> {
+        let product = product_of(&self.heard.records.front()?.record);
+        let is_open = product.is_some_and(|product| self.ledger.is_asking(product));
+        if is_open && self.heard.records.len() <= HELD_BACK {
+            return None;
+        }
         self.heard.records.pop_front()
     }
 

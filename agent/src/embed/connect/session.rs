@@ -277,7 +277,7 @@ fn changes(record: &Record) -> bool {
     }
 }
 
-fn product_of(record: &Record) -> Option<Product> {
+pub(super) fn product_of(record: &Record) -> Option<Product> {
     match &record.body {
         Body::State { product, .. } => Some(*product),
         Body::Engine(

@@ -52,6 +52,27 @@ fn a_claim_is_made_and_checked_and_checked_again_when_something_happens() {
 }
 
 #[test]
+fn who_is_told_of_a_change_and_asks_finds_it() {
+    let (mut stage, mut agent) = Stage::holding();
+    agent.tell(1, "xsvr");
+    stage.turn();
+    let check = agent.hears("check", "xsvr");
+    assert!(stage.link.poll_record().is_none(), "what follows is not known yet");
+    agent.answer_check(&check, "duplicate", "warn");
+    stage.turn();
+    assert_eq!(stage.verdict(), "warn");
+    assert!(stage.link.poll_record().is_some());
+
+    (2..=258).for_each(|seq| agent.tell(seq, "xsvr"));
+    stage.turn();
+    assert!(stage.link.poll_record().is_some() && stage.link.poll_record().is_none(), "so many do not wait");
+    drop(agent);
+    stage.turn();
+    let told = std::iter::from_fn(|| stage.link.poll_record()).count();
+    assert_eq!(told, 256, "nobody will say any more what follows");
+}
+
+#[test]
 fn the_last_verdict_stands_while_the_agent_is_away_and_until_it_knows_again() {
     let (mut stage, agent) = Stage::holding();
     stage.after(60 * S);
