@@ -138,7 +138,7 @@ pub(super) fn locate(
     if bare && here.is_file() {
         return Ok(here);
     }
-    let directories = directories(search, environment)?;
+    let (directories, _) = directories(search, environment)?;
     Ok(crate::plugin::find(file, &directories).map_err(|e| e.to_string())?)
 }
 

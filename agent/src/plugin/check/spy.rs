@@ -57,7 +57,8 @@ pub(super) enum Seen {
 /// Of [`Seen`].
 const KINDS: usize = 4;
 
-static COUNTS: [[AtomicU64; KINDS]; SLOTS.len()] = [const { [const { AtomicU64::new(0) }; KINDS] }; SLOTS.len()];
+static COUNTS: [[AtomicU64; KINDS]; SLOTS.len()] =
+    [const { [const { AtomicU64::new(0) }; KINDS] }; SLOTS.len()];
 static STOPPED: AtomicBool = AtomicBool::new(false);
 static REAL: OnceLock<Real> = OnceLock::new();
 
