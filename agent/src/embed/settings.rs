@@ -114,6 +114,9 @@ impl Settings {
         let read = accepted(value, |value| {
             let grant = Value::Array(vec!["verdict".into()]);
             let mut entry = table_of([("path", "any.so".into()), ("grant", grant)]);
+            if table == Some("sandbox") {
+                entry.insert("isolation".to_owned(), "process".into());
+            }
             put(&mut entry, table, key, value);
             trial("plugin", vec![entry])
         })?;

@@ -28,6 +28,7 @@ pub fn run_checked(file: &str) -> Command {
     command.env("LD_LIBRARY_PATH", installed()).arg("--quiet").args([
         "--leak-check=full",
         "--errors-for-leak-kinds=definite,possible",
+        concat!("--suppressions=", env!("CARGO_MANIFEST_DIR"), "/tests/examples/valgrind.supp"),
         "--error-exitcode=9",
     ]);
     command.arg(compiled(file, "gcc"));

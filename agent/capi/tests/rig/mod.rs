@@ -30,8 +30,11 @@ pub fn header() -> PathBuf {
     include().join("serialnumberd/serialnumberd.h")
 }
 
+/// A file of these tests: those of other packages make theirs beside them.
 pub fn scratch(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("capi");
+    let _there_already = std::fs::create_dir_all(&dir);
+    dir.join(name)
 }
 
 /// The library, in the profile in which these tests are built.  Cargo does not build it for them: nothing that is

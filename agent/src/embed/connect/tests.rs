@@ -63,8 +63,10 @@ fn who_is_told_of_a_change_and_asks_finds_it() {
     assert_eq!(stage.verdict(), "warn");
     assert!(stage.link.poll_record().is_some());
 
-    (2..=258).for_each(|seq| agent.tell(seq, "xsvr"));
-    stage.turn();
+    for seq in 2..=258 {
+        agent.tell(seq, "xsvr");
+        stage.turn();
+    }
     assert!(stage.link.poll_record().is_some() && stage.link.poll_record().is_none(), "so many do not wait");
     drop(agent);
     stage.turn();

@@ -23,6 +23,7 @@ const VALUES: &[(&str, Option<&str>)] = &[
     ("agent.announce_host", Some("false")),
     ("agent.address", Some("\"127.0.0.9\"")),
     ("agent.peers", Some("[\"127.0.0.3\"]")),
+    ("agent.plugin_helper", Some("\"/opt/serialnumberd\"")),
     ("license.product", None),
     // Read when it is set: the file is made by the test.
     ("license.serial_file", Some("FILE")),
@@ -35,6 +36,13 @@ const VALUES: &[(&str, Option<&str>)] = &[
     ("plugin.verdict", Some("\"advise\"")),
     ("plugin.grant", Some("[\"verdict\", \"holders\"]")),
     ("plugin.options.mode", Some("\"strict\"")),
+    ("plugin.sandbox.read", Some("[\"/usr/share\"]")),
+    ("plugin.sandbox.write", Some("[\"/var/spool/a\"]")),
+    ("plugin.sandbox.connect", Some("[443, \"udp\"]")),
+    ("plugin.sandbox.listen", Some("[9626]")),
+    ("plugin.sandbox.exec", Some("true")),
+    ("plugin.sandbox.user", Some("\"nobody\"")),
+    ("plugin.sandbox.memory_mib", Some("64")),
 ];
 
 /// The template's keys, `SECTION.KEY`.
@@ -66,12 +74,17 @@ fn file(section: &str, key: &str, value: &str) -> Config {
     let serial = if key == "serial_file" { "" } else { "serial = \"SECRET\"\n" };
     let group = if key.starts_with("standby") { "group = \"g\"\n" } else { "" };
     let grant = if key == "verdict" { "grant = [\"verdict\"]\n" } else { "" };
+    let (isolation, sandbox) = match section {
+        "plugin.sandbox" => ("isolation = \"process\"\n", format!("[{section}]\n{}", at(section))),
+        _ => ("", String::new()),
+    };
     let text = format!(
-        "[agent]\n{}[[license]]\nproduct = \"x.svr\"\n{serial}{group}{}[[plugin]]\npath = \"lib.a.so\"\n{grant}{}[plugin.options]\n{}",
+        "[agent]\n{}[[license]]\nproduct = \"x.svr\"\n{serial}{group}{}[[plugin]]\npath = \"lib.a.so\"\n{grant}{}{isolation}[plugin.options]\n{}{}",
         at("agent"),
         at("license"),
         at("plugin"),
-        at("plugin.options")
+        at("plugin.options"),
+        sandbox
     );
     Config::parse(&text, Profile::System, &Environment::default()).expect("a good file")
 }
@@ -95,6 +108,9 @@ fn settings(section: &str, key: &str, value: &str) -> Settings {
     }
     if key.starts_with("standby") {
         set("license.x.svr.group".to_owned(), "g");
+    }
+    if section == "plugin.sandbox" {
+        set("plugin.lib.a.so.isolation".to_owned(), "process");
     }
     if key == "verdict" {
         set("plugin.lib.a.so.grant".to_owned(), "[\"verdict\"]");
