@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serialnumberd_core::{Arrival, Fate, Mono};
 
+use crate::verdict::Policy;
+
 /// A reason is logged at most this often, whatever strangers send.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
@@ -18,8 +20,8 @@ pub struct Counters {
     pub transmitted: u64,
     /// Datagrams that did not leave.
     pub send_errors: u64,
-    /// Verdicts that were not given in time, by the plugin's place.
-    pub late_verdicts: BTreeMap<usize, u64>,
+    /// Verdicts that were not given in time, by who was asked.
+    pub late_verdicts: BTreeMap<Policy, u64>,
     /// Turns of the loop.
     pub turns: u64,
     send_logged: Option<Mono>,

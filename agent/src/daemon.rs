@@ -3,6 +3,7 @@
 //! Signal handlers belong to a program, not to the agent: here they are made, and only here.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,15 +15,18 @@ use crate::event_loop::{Agent, Setup, Wake};
 use crate::memory::Code;
 
 /// Runs an agent until it is stopped: SIGTERM and SIGINT say goodbye and end it, SIGHUP reads the configuration
-/// again.
+/// again.  With `record`, what happens is recorded in that file.
 ///
 /// # Errors
 /// One sentence that says what, where, and what to do.
-pub fn run(config: Config) -> Result<(), String> {
+pub fn run(config: Config, record: Option<&Path>) -> Result<(), String> {
     // Until the agent is there a SIGHUP must not end it, nor be lost: the configuration is read already.
     let early = Arc::new(AtomicBool::new(false));
     flag::register(SIGHUP, Arc::clone(&early)).map_err(|e| format!("signals cannot be received: {e}"))?;
     let mut agent = Agent::start(Setup { config, control: true, records: false })?;
+    if let Some(path) = record {
+        agent.record_to(path)?;
+    }
     let wake = agent.wake();
     listen_to_signals(&wake).map_err(|e| format!("signals cannot be received: {e}"))?;
     if early.load(Ordering::Acquire) {

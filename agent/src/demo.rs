@@ -75,7 +75,7 @@ fn show(plugin_dirs: &[PathBuf], dir: &Path) -> Result<(), String> {
         "Timings are shortened: an interval is 1 s instead of 5 min, confirmation comes after 3 s instead of 90 s.",
     )?;
     match policy.ok().and_then(|specs| specs.into_iter().next()) {
-        Some(policy) => say(&format!("Policy: seniority, by {}", policy.path.display()))?,
+        Some(policy) => say(&format!("Policy: seniority, by {}", policy.source.path().display()))?,
         None => say(&format!(
             "{POLICY} is not built, so no policy decides: a duplicate is a warning (`make demo` builds it)."
         ))?,

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,8 @@ const MEMORY: &str = "memory.json";
 const LOCK: &str = "lock";
 /// A memory file holds a line a claim; more than this was not written here.
 const MEMORY_BYTES: u64 = 1 << 20;
+/// Claims remembered, 80 bytes each: programs may claim what they like, and a file that is too large reads as damaged.
+const CLAIMS: usize = 4096;
 
 /// What an installation remembers between runs.  Nothing of it is secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,12 +35,23 @@ struct Memory {
     since_ms: BTreeMap<String, u64>,
 }
 
+impl Memory {
+    /// Beyond [`CLAIMS`] the newest goes: a date is worth the more the older it is, and nobody can fill this with old ones.
+    fn forget_newest(&mut self) {
+        while self.since_ms.len() > CLAIMS {
+            let newest =
+                self.since_ms.iter().max_by_key(|(_, since_ms)| **since_ms).map(|(claim, _)| claim.clone());
+            newest.map(|claim| self.since_ms.remove(&claim));
+        }
+    }
+}
+
 /// The locked state directory of this installation.
 #[derive(Debug)]
 pub struct StateDir {
     path: PathBuf,
     /// Held as long as this lives.
-    _lock: Flock<File>,
+    lock: Flock<File>,
     memory: Memory,
     /// The disk has refused the memory, and people were told.
     unsaved: bool,
@@ -67,7 +81,7 @@ impl StateDir {
             e => fail("it cannot be locked", &e),
         })?;
         let memory = read_memory(&path.join(MEMORY)).map_err(|e| fail(MEMORY, &e))?;
-        let mut dir = StateDir { path: path.to_owned(), _lock: lock, memory, unsaved: false };
+        let mut dir = StateDir { path: path.to_owned(), lock, memory, unsaved: false };
         dir.memory.runs = dir.memory.runs.saturating_add(1);
         dir.save().map_err(|e| fail("it cannot be written", &e))?;
         Ok(dir)
@@ -129,6 +143,7 @@ impl StateDir {
             return;
         }
         self.memory.since_ms.insert(claim.to_string(), since_ms);
+        self.memory.forget_newest();
         match self.save() {
             Ok(()) => self.unsaved = false,
             Err(e) if !self.unsaved => {
@@ -140,6 +155,21 @@ impl StateDir {
             }
             Err(_) => {}
         }
+    }
+
+    /// The lock's.
+    pub(crate) fn as_raw_fd(&self) -> RawFd {
+        self.lock.as_raw_fd()
+    }
+
+    /// In a forked child: closes its copy of the lock, which stays the parent's.
+    pub fn forsake(self) {
+        let StateDir { lock, .. } = self;
+        let fd = lock.as_raw_fd();
+        // Dropped, it would unlock the file, and that for the parent, too.
+        std::mem::forget(lock);
+        // It was open; what else a close may say is of the file's data, of which there is none.
+        let _ = nix::unistd::close(fd);
     }
 
     fn save(&self) -> std::io::Result<()> {
@@ -213,6 +243,24 @@ mod tests {
             assert!(!state.lacks([claim].iter()));
         }
         assert_eq!(StateDir::open(dir.path()).unwrap().since_ms(&claim), 1_800_000_000_000);
+    }
+
+    #[test]
+    fn claims_without_end_are_not_remembered_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut state = StateDir::open(dir.path()).unwrap();
+        let claim = |n: usize| ClaimId(u128::try_from(n).unwrap().to_be_bytes());
+        for n in 0..CLAIMS {
+            state.memory.since_ms.insert(claim(n).to_string(), u64::MAX - CLAIMS as u64 + n as u64);
+        }
+        state.remember_since(&claim(CLAIMS), 1_800_000_000_000);
+        assert_eq!(state.memory.since_ms.len(), CLAIMS);
+        assert_eq!(state.since_ms(&claim(CLAIMS)), 1_800_000_000_000);
+        assert_eq!(
+            (state.since_ms(&claim(CLAIMS - 1)), state.since_ms(&claim(0))),
+            (0, u64::MAX - CLAIMS as u64)
+        );
+        assert!(fs::metadata(dir.path().join(MEMORY)).unwrap().len() < MEMORY_BYTES / 2);
     }
 
     #[test]

@@ -18,6 +18,8 @@
 //!
 //! One turn of the loop: all input, then time, then consequences, then output.  The clock is read once a
 //! turn.  What a plugin asks for is queued, so nothing re-enters.
+//!
+//! The loop is `daemon.rs`'s in a program of our own; in somebody else's it is behind [`embed`].
 
 pub mod cli;
 pub mod clock;
@@ -27,9 +29,11 @@ pub mod counters;
 pub mod daemon;
 pub mod demo;
 mod durable;
+pub mod embed;
 pub mod event_loop;
 pub mod evidence;
 pub mod generation;
+mod hex;
 pub mod identity;
 pub mod logging;
 pub mod memory;
@@ -37,6 +41,7 @@ mod nearest;
 pub mod paths;
 pub mod plugin;
 pub mod record;
+pub mod recording;
 pub mod socket;
 pub mod status;
 mod text;

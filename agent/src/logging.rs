@@ -1,8 +1,13 @@
-//! The log: to stderr, in journald's priorities when that reads it.  `RUST_LOG` chooses the level.
+//! The log of a program of our own: to stderr, in journald's priorities when that reads it.  `RUST_LOG` chooses the
+//! level.  In somebody else's program the lines of each agent go to a sink of its own (`scope`).
+
+mod scope;
 
 use std::io::Write as _;
 
 use log::{Level, LevelFilter};
+
+pub use scope::{Scope, Sink};
 
 /// Starts logging; a second call changes nothing.
 ///
@@ -55,14 +60,19 @@ fn lines(head: &str, message: &str) -> String {
     let mut text = String::new();
     for part in message.split('\n') {
         text.push_str(head);
-        text.extend(part.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }));
+        text.push_str(&clean(part));
         text.push('\n');
     }
     text
 }
 
+/// A line without control characters.
+fn clean(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 /// Priorities of syslog(3).
-fn priority(level: Level) -> &'static str {
+pub(crate) fn priority(level: Level) -> &'static str {
     match level {
         Level::Error => "<3>",
         Level::Warn => "<4>",

@@ -16,6 +16,8 @@ pub(crate) use convert::tests::{SECOND, other_holder};
 pub use convert::{InterfaceNames, interface};
 pub use time::{parse_rfc3339, rfc3339, wall_ms, wall_time};
 
+use crate::text::clean;
+
 /// The whole document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -99,6 +101,8 @@ pub struct ClaimStatus {
     pub role: String,
     /// How many STANDBY holders of the group take no seat.
     pub standbys: u16,
+    /// Who on this host holds it: the configuration, programs, or both.  What the first one says is in force.
+    pub held_by: Vec<ClaimantStatus>,
     /// Since when this installation holds it.
     pub since: Option<String>,
     /// Its holders in the protocol's order, this agent among them.
@@ -117,6 +121,49 @@ impl ClaimStatus {
     /// The holders other than this agent.
     pub fn others(&self) -> impl Iterator<Item = &HolderStatus> {
         self.holders.iter().filter(|holder| !holder.is_self)
+    }
+
+    /// Who on this host holds it, for people: `the configuration and httpd (pid 42)`.  `None` if that goes without
+    /// saying, as the configuration alone does.
+    #[must_use]
+    pub fn claimants(&self) -> Option<String> {
+        /// Who wants all of them finds them in the JSON.
+        const SHOWN: usize = 4;
+        if self.held_by.iter().all(|claimant| claimant.kind == "configuration") {
+            return None;
+        }
+        let mut names: Vec<String> = self.held_by.iter().take(SHOWN).map(ClaimantStatus::name).collect();
+        let more = self.held_by.len().saturating_sub(SHOWN);
+        if more > 0 {
+            names.push(format!("{more} more"));
+        }
+        let last = names.pop().unwrap_or_default();
+        Some(if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) })
+    }
+}
+
+/// Who on this host holds a claim.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClaimantStatus {
+    /// `configuration` or `program`.
+    pub kind: String,
+    /// The program's name, as it says itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// Its process id, as the kernel says; `None` if it is in a container that the agent cannot see into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+}
+
+impl ClaimantStatus {
+    fn name(&self) -> String {
+        let name = match (self.kind.as_str(), &self.program) {
+            ("configuration", _) => "the configuration".to_owned(),
+            (_, Some(program)) => clean(program),
+            (kind, None) => format!("a {}", clean(kind)),
+        };
+        self.pid.map_or_else(|| name.clone(), |pid| format!("{name} (pid {pid})"))
     }
 }
 
@@ -291,9 +338,17 @@ pub struct PluginStatus {
     pub version: String,
     /// `thread` or `process`.
     pub isolation: String,
+    /// The process that it runs in now, if it has one of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// How often its process ended without having been asked to.
+    pub crashes: u64,
+    /// What of its process's sandbox is in force, and what is not, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sandbox: Vec<String>,
     /// `ignore`, `advise` or `require`.
     pub verdict: String,
-    /// `ok`, `slow`, `stalled`, `quarantined` or `failed`.
+    /// `ok`, `slow`, `stalled`, `restarting`, `quarantined` or `failed`.
     pub health: String,
     /// Why, for people; empty if `ok`.
     pub why: String,

@@ -38,12 +38,12 @@ extern "C" {
 #include "types.h"
 
 /* ---- version: the major is in the name of the entry symbol too --------------------------------------- */
-#define SLND_ABI_MAJOR 1
-#define SLND_ABI_MINOR 0
-#define SLND_PLUGIN_ENTRY "serialnumberd_plugin_v1"
+#define SLND_ABI_MAJOR 1 /* a host of another major does not find the entry symbol */
+#define SLND_ABI_MINOR 0 /* grows with every addition */
+#define SLND_PLUGIN_ENTRY "serialnumberd_plugin_v1" /* the one symbol that a plugin exports */
 
 /* ---- slnd_status ------------------------------------------------------------------------------------- */
-#define SLND_OK            ((slnd_status)0)
+#define SLND_OK            ((slnd_status)0)   /* done */
 #define SLND_E_FAIL        ((slnd_status)-1)  /* it did not work; the message says why */
 #define SLND_E_NOMEM       ((slnd_status)-2)  /* no memory, or a bound of the host is reached */
 #define SLND_E_INVALID     ((slnd_status)-3)  /* an argument or option is wrong */
@@ -160,12 +160,14 @@ extern "C" {
     offsetof(slnd_holder, last_proved_ns)), offsetof(slnd_ev_announcement, zero)),                 \
     offsetof(slnd_ev_duplicate, deadline_ns)), offsetof(slnd_ev_resolved, zero)),                  \
     offsetof(slnd_ev_state, deadline_ns)), offsetof(slnd_ev_query, text_len))
+/* What slnd_plugin.layout must be: another value means packing flags, or an edited header. */
 #define SLND_LAYOUT                                                                                \
   SLND_L_(SLND_L_(SLND_L_(SLND_L_(SLND_L_(SLND_LAYOUT_2_,                                          \
     offsetof(slnd_ev_tick, overruns)), offsetof(slnd_ev_lost, by_kind)),                           \
     offsetof(slnd_host, metric)), offsetof(slnd_option, unit)), offsetof(slnd_plugin, get_extension))
 
 /* ---- exporting a plugin -------------------------------------------------------------------------------- */
+/* Before what is visible to the host. */
 #define SLND_PLUGIN_EXPORT __attribute__((visibility("default")))
 SLND_PLUGIN_EXPORT const slnd_plugin *serialnumberd_plugin_v1(void);
 
@@ -175,9 +177,9 @@ SLND_PLUGIN_EXPORT const slnd_plugin *serialnumberd_plugin_v1(void);
 #define SLND_OPTION_HEAD(value_type, flags) (uint32_t)sizeof(slnd_option), (value_type), (flags), 0
 
 /* The manifest: an ELF note that tells a host what this is before any of its code runs. */
-#define SLND_SECTION   ".note.serialnumberd"
-#define SLND_NOTE_NAME "serialnumberd"
-#define SLND_NOTE_TYPE 1
+#define SLND_SECTION   ".note.serialnumberd" /* its section */
+#define SLND_NOTE_NAME "serialnumberd"       /* its name */
+#define SLND_NOTE_TYPE 1                     /* its type */
 #define SLND_STR_(x)   #x
 #define SLND_XSTR_(x)  SLND_STR_(x)
 #define SLND_MANIFEST_(text)                                                                       \

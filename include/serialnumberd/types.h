@@ -380,7 +380,7 @@ typedef struct slnd_option {
 
 /*
  GROWS. The descriptor: constant data; the host reads it before any other code of the plugin runs.
- Texts are UTF-8 and NUL-terminated. All slots are [worker]. Order of calls: create, configure, start,
+ Texts are UTF-8 and NUL-terminated. Order of calls: create, configure, start,
  on_events as often as there are events, flush, stop, destroy; after a failed create nothing,
  after a failed configure or start only stop and destroy. status may come between any two of them after start.
  */
@@ -426,23 +426,23 @@ typedef struct slnd_plugin {
   /* Bytes from one to the next. */
   uint32_t option_stride;
   /*
-   REQUIRED. Makes an instance: `*state` is handed to every other slot. `instance` is its name in the
+   [worker] REQUIRED. Makes an instance: `*state` is handed to every other slot. `instance` is its name in the
    configuration, only for this call. No thread may be started yet.
    */
   slnd_status (*create)(const struct slnd_host *host,
                         const char *instance,
                         void **state,
                         struct slnd_error *error);
-  /* Takes the options; see slnd_option. With `is_reload` 1 it is a transaction: on an error the old ones stay in force. */
+  /* [worker] Takes the options; see slnd_option. With `is_reload` 1 it is a transaction: on an error the old ones stay in force. */
   slnd_status (*configure)(void *state,
                            const struct slnd_kv *options,
                            size_t n,
                            uint32_t is_reload,
                            struct slnd_error *error);
-  /* After the agent's fork, chdir and sandbox: threads from here on. */
+  /* [worker] After the agent's fork, chdir and sandbox: threads from here on. */
   slnd_status (*start)(void *state, struct slnd_error *error);
   /*
-   REQUIRED. `n` events, and as many decisions in `out`, all ABSTAIN: those of events with SLND_EVF_DECIDE are
+   [worker] REQUIRED. `n` events, and as many decisions in `out`, all ABSTAIN: those of events with SLND_EVF_DECIDE are
    read, if the answer is SLND_OK and in time. Each replaces this instance's standing verdict on the claim, which
    holds until the next: the end of a conflict asks by its STATE event.
    */
@@ -451,17 +451,17 @@ typedef struct slnd_plugin {
                            size_t n,
                            struct slnd_decision *out);
   /*
-   Tells its status as one JSON object: `*need` becomes its bytes, and if `cap` suffices they are in `json`,
+   [worker] Tells its status as one JSON object: `*need` becomes its bytes, and if `cap` suffices they are in `json`,
    without a NUL. If it does not, nothing is, and the host may call again; both are SLND_OK.
    */
   slnd_status (*status)(void *state, char *json, size_t cap, size_t *need);
-  /* Joins its own threads. After it returned, no function of the host may be called. */
+  /* [worker] Joins its own threads. After it returned, no function of the host may be called. */
   void (*stop)(void *state);
-  /* REQUIRED. Frees the instance. */
+  /* [worker] REQUIRED. Frees the instance. */
   void (*destroy)(void *state);
-  /* Writes out what it holds back, until `deadline_ns` of CLOCK_BOOTTIME: before stop. */
+  /* [worker] Writes out what it holds back, until `deadline_ns` of CLOCK_BOOTTIME: before stop. */
   slnd_status (*flush)(void *state, uint64_t deadline_ns);
-  /* The table of an extension that the plugin offers; NULL if there is none. */
+  /* [worker] The table of an extension that the plugin offers; NULL if there is none. */
   const void *(*get_extension)(void *state, const char *id);
 } slnd_plugin;
 

@@ -69,9 +69,10 @@ pub use options::{OptionSpec, Options};
 pub use plugin::Plugin;
 pub use words::{Cause, ClaimId, Class, Coverage, EvidenceId, Stage, State};
 
-/// What [`export_plugin!`] expands to; nothing else may name it.
+/// What [`export_plugin!`] expands to, and what a host needs for plugins of its own program; nothing else may name it.
 #[doc(hidden)]
 pub mod private {
+    pub use crate::logger::leave_alone;
     pub use crate::note::{Note, note, note_length};
     pub use crate::slots::descriptor;
 }

@@ -26,9 +26,16 @@ pub(crate) fn level(level: log::Level) -> slnd_level {
     }
 }
 
+/// The logger is installed once, or never.
+static INSTALL: Once = Once::new();
+
+/// For plugins in the host's own program, which has one `log` with it: no logger is installed.
+pub fn leave_alone() {
+    INSTALL.call_once(|| {});
+}
+
 /// Registers an instance; the first one installs the logger, unless the plugin has one of its own.
 pub(crate) fn register(handle: &HostHandle) {
-    static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
         if log::set_logger(&HostLog).is_ok() {
             log::set_max_level(log::LevelFilter::Debug);

@@ -180,8 +180,8 @@ pub enum Event {
         claim: ClaimId,
         /// Who.
         holder: HolderView,
-        /// The datagram itself.
-        raw: alloc::boxed::Box<[u8; 320]>,
+        /// The datagram itself; the engine always tells it, whoever passes an event on may leave it out.
+        raw: Option<alloc::boxed::Box<[u8; 320]>>,
     },
     /// A claim held here is over-subscribed.
     Duplicate {

@@ -70,17 +70,39 @@ impl fmt::Debug for ClaimKeys {
     }
 }
 
+/// By the id, which is a hash of what all keys are made of.
+impl PartialEq for ClaimKeys {
+    fn eq(&self, other: &ClaimKeys) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for ClaimKeys {}
+
 impl ClaimKeys {
     /// Derives the keys of `serial` for `product`; takes some 30 ms and 19 MiB with [`crypto::Standard`].
     #[must_use]
     pub fn derive<C: Crypto>(product: &Product, serial: &Serial) -> ClaimKeys {
-        let claim = C::claim_key(&serial.0, product);
+        ClaimKeys::of_secret::<C>(C::claim_key(&serial.0, product))
+    }
+
+    /// The keys that [`ClaimKeys::secret`] told; takes microseconds.  Any 32 bytes are keys of some claim: that they
+    /// are those of a license is known only by comparing ids.
+    #[must_use]
+    pub fn of_secret<C: Crypto>(claim: Zeroizing<[u8; 32]>) -> ClaimKeys {
         ClaimKeys {
             id: ClaimId(crypto::first(&C::derive(CLAIM_ID_CONTEXT, &claim))),
             mac: C::derive(MAC_CONTEXT, &claim),
             classic: C::derive(CLASSIC_CONTEXT, &claim),
             claim,
         }
+    }
+
+    /// What all of them are made of, so that another process of this host can have them without the serial.  As
+    /// secret as the serial: who has it can claim the license.
+    #[must_use]
+    pub fn secret(&self) -> &[u8; 32] {
+        &self.claim
     }
 
     /// What the claim is called on the wire.
@@ -108,5 +130,26 @@ impl ClaimKeys {
     #[must_use]
     pub fn group<C: Crypto>(&self, name: &str) -> GroupDigest {
         crypto::group_digest::<C>(&self.claim, name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Standard;
+
+    #[test]
+    fn the_secret_makes_the_same_keys() {
+        let product = Product::new("xsvr").unwrap();
+        let keys = ClaimKeys::derive::<Standard>(&product, &Serial::new("XSVR-123-456").unwrap());
+        let again = ClaimKeys::of_secret::<Standard>(Zeroizing::new(*keys.secret()));
+        assert_eq!(again, keys);
+        assert_eq!(again.mac::<Standard>(&[7; 304]), keys.mac::<Standard>(&[7; 304]));
+        assert_eq!(again.group::<Standard>("pair"), keys.group::<Standard>("pair"));
+        let number = |keys: &ClaimKeys| keys.classic_number::<Standard>(b"A", &[b"b"]);
+        assert_eq!(number(&again), number(&keys));
+        let mut other = Zeroizing::new(*keys.secret());
+        other[31] ^= 1;
+        assert_ne!(ClaimKeys::of_secret::<Standard>(other), keys);
     }
 }

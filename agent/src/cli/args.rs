@@ -1,5 +1,7 @@
 //! The words of the command line.
 
+mod plugin;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,10 @@ use serialnumberd_core::{EvidenceId, Product};
 use crate::control::client::Client;
 use crate::evidence::id_of_text;
 use crate::paths::Environment;
+
+pub(super) use plugin::{
+    PluginCheckArgs, PluginCommand, PluginInfoArgs, PluginListArgs, PluginReplayArgs, PluginTrialArgs,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,6 +69,9 @@ pub(super) enum Command {
     /// Check a configuration, or print one to start from
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Runs a plugin for an agent; started by agents only
+    #[command(hide = true)]
+    PluginChild,
     /// Three agents in one process on loopback: a duplicate found, told and resolved
     Demo(DemoArgs),
 }
@@ -78,7 +87,10 @@ goodbye on the network and end.
 
 --unprivileged keeps the state in $XDG_STATE_HOME/serialnumberd and the control socket in
 $XDG_RUNTIME_DIR/serialnumberd, also where the file spells out the system's port and places;
-other values of the file stay. Agents on port 626 do not hear those on 62626.";
+other values of the file stay. Agents on port 626 do not hear those on 62626.
+
+--record keeps the newest 32 to 64 MiB: FILE.slr, and FILE.slr.1 with what was before. Names and
+addresses of hosts are in it. When the disk is full the agent goes on, and the recording has a gap.";
 
 #[derive(Debug, Args)]
 #[command(after_help = RUN_EXAMPLES)]
@@ -99,6 +111,9 @@ pub(super) struct RunArgs {
     /// Search plugins here first; may be repeated
     #[arg(long, value_name = "DIR")]
     pub(super) plugin_dir: Vec<PathBuf>,
+    /// Record what plugins are told, for plugin replay; no serial is in it
+    #[arg(long, value_name = "FILE.slr")]
+    pub(super) record: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -122,14 +137,16 @@ impl ControlArgs {
 
 const CHECK_EXAMPLES: &str = "\
 Exit codes:
-  0  ALLOW   3  WARN   4  LIMIT   5  DENY   6  still probing   1  no agent or a failure   2  usage
+  0  ALLOW   3  WARN   4  LIMIT   5  DENY   6  still probing
+  1  no agent or a failure   2  usage
 
 --wait alone is --wait=10s. It waits for an agent that is still starting, too: where none runs and
 none comes, the whole wait goes by before the check fails.
 
 Examples:
   serialnumberd check xsvr --wait
-  serialnumberd check xsvr -q; case $? in 0|3) start;; 4) start --read-only;; *) exit 1;; esac";
+  serialnumberd check xsvr -q
+  case $? in 0|3) start;; 4) start --read-only;; *) exit 1;; esac";
 
 #[derive(Debug, Args)]
 #[command(after_help = CHECK_EXAMPLES)]
@@ -291,32 +308,6 @@ pub(super) struct QueryArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum PluginCommand {
-    /// List the plugins in the plugin directories; no code of theirs is run
-    List(PluginListArgs),
-    /// Describe one plugin and its options; the file is loaded for it
-    Info(PluginInfoArgs),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PluginListArgs {
-    /// Search here first; may be repeated
-    #[arg(long, value_name = "DIR")]
-    pub(super) plugin_dir: Vec<PathBuf>,
-    /// Search in the plugin_dir of this configuration, not in the system's
-    #[arg(short, long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PluginInfoArgs {
-    /// Its file, or its name in a plugin directory
-    pub(super) file: PathBuf,
-    #[command(flatten)]
-    pub(super) search: PluginListArgs,
-}
-
-#[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Read a configuration the way the agent does, plugins and their options included
     Check(ConfigCheckArgs),
@@ -394,6 +385,11 @@ mod tests {
             "serialnumberd check xsvr --wait=soon",
             "serialnumberd statsu",
             "serialnumberd plugin info",
+            "serialnumberd plugin check",
+            "serialnumberd plugin check f --option mode",
+            "serialnumberd plugin check f --json --tap",
+            "serialnumberd plugin check f --seed x",
+            "serialnumberd plugin replay f",
             "serialnumberd config check",
             "serialnumberd evidence",
             "serialnumberd evidence show",
@@ -429,7 +425,9 @@ mod tests {
         let mut command = Arguments::command();
         command.build();
         let subcommands = command.get_subcommands().map(|sub| sub.get_name().to_owned());
-        let nested = ["plugin list", "plugin info", "config check", "config init"].map(str::to_owned);
+        let nested =
+            ["plugin list", "plugin info", "plugin check", "plugin replay", "config check", "config init"]
+                .map(str::to_owned);
         let of_evidence = ["list", "show", "export", "verify"].map(|name| format!("evidence {name}"));
         let nested = nested.into_iter().chain(of_evidence);
         for name in subcommands.chain(nested).filter(|name| name != "help") {

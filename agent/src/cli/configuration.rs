@@ -22,7 +22,7 @@ fn check(args: &ConfigCheckArgs, environment: &Environment) -> Ending {
     let profile = if args.unprivileged { Profile::Unprivileged } else { Profile::System };
     let config = Config::load(&args.file, profile, environment)
         .map_err(|errors| Failure::Sentence(errors.to_string()))?;
-    let config = Config { plugin_dirs: args.plugin_dir.clone(), ..config };
+    let config = Config { plugin_dirs: args.plugin_dir.clone(), ..config }.of_own_program();
     config.check_plugins().map_err(|problem| Failure::Sentence(problem.to_string()))?;
     let (mut out, _) = standard();
     for warning in &config.warnings {

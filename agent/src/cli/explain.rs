@@ -29,7 +29,7 @@ fn not_held(status: &Status, product: &str) -> String {
     let held: Vec<&str> = status.claims.iter().map(|c| c.product.as_str()).collect();
     let held = if held.is_empty() { "none".to_owned() } else { held.join(", ") };
     format!(
-        "this agent holds no license of {product}; held are: {held}; a [[license]] in the configuration adds one"
+        "this agent holds no license of {product}; held are: {held}; a [[license]] in the configuration, or a program that claims it, adds one"
     )
 }
 
@@ -43,6 +43,9 @@ pub(super) fn render(palette: Palette, status: &Status, claim: &ClaimStatus) -> 
         palette.paint(verdict_tone(&claim.verdict), &clean(&verdict_word(claim)))
     );
     text.push_str(&wrap("  ", 2, &finding(claim)));
+    if let Some(claimants) = claim.claimants() {
+        text.push_str(&wrap("  ", 2, &format!("On this host it is claimed by {claimants}.")));
+    }
     let mut section = |title: &str, body: String| {
         if !body.is_empty() {
             text.push_str(&format!("\n{}\n{body}", palette.paint(Tone::Strong, title)));

@@ -10,18 +10,22 @@ mod configuration;
 mod evidence;
 mod exhibit;
 mod explain;
+#[cfg(test)]
+mod man;
 mod mending;
 mod output;
 mod plugin;
 mod query;
+mod replay;
 mod run;
 mod status;
 #[cfg(test)]
 mod tests;
+mod validate;
 mod watch;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -36,8 +40,8 @@ use output::{Ending, exit_code};
 /// The two commands that are an agent.
 #[derive(Clone, Copy, Debug)]
 pub struct Commands {
-    /// Runs an agent until it is stopped.
-    pub run: fn(Config) -> Result<(), String>,
+    /// Runs an agent until it is stopped; it may record to a file.
+    pub run: fn(Config, Option<&Path>) -> Result<(), String>,
     /// Shows three agents in one process; searches the policy plugin in these directories.
     pub demo: fn(&[PathBuf]) -> Result<(), String>,
 }
@@ -79,6 +83,7 @@ fn run_command(command: Command, commands: Commands) -> Ending {
         Command::Query(args) => query::query(&args),
         Command::Plugin(command) => plugin::plugin(&command, &environment),
         Command::Config(command) => configuration::configuration(&command, &environment),
+        Command::PluginChild => crate::plugin::run_child().map(|()| 0).map_err(output::Failure::Sentence),
         Command::Demo(args) => run::demo(&args, commands.demo),
     }
 }

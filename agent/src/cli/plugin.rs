@@ -1,4 +1,4 @@
-//! `plugin list` and `plugin info`.
+//! `plugin list` and `plugin info`; the others are in [`super::validate`] and [`super::replay`].
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -8,25 +8,35 @@ use std::time::Duration;
 
 use super::args::{PluginCommand, PluginInfoArgs, PluginListArgs};
 use super::output::{Ending, Failure, standard};
-use crate::config::Config;
+use super::{replay, validate};
+use crate::config::{Config, PluginConfig};
 use crate::paths::{self, Environment, Profile};
-use crate::plugin::{Description, Manifest, OptionKind, OptionSpec, Permissions, PluginError};
+use crate::plugin::{Description, Isolation, Manifest, OptionKind, OptionSpec, Permissions, PluginError};
 use crate::text::{Cell, Palette, Tone, clean, table, wrap};
 
 pub(super) fn plugin(command: &PluginCommand, environment: &Environment) -> Ending {
     match command {
         PluginCommand::List(args) => list(args, environment),
         PluginCommand::Info(args) => info(args, environment),
+        PluginCommand::Check(args) => validate::check(args, environment),
+        PluginCommand::Replay(args) => replay::run(args, environment),
+        PluginCommand::Trial(args) => validate::trial(args),
     }
 }
 
-fn directories(args: &PluginListArgs, environment: &Environment) -> Result<Vec<PathBuf>, Failure> {
+/// The directories to search, and the plugins that the configuration loads, if one is named.
+fn directories(
+    args: &PluginListArgs,
+    environment: &Environment,
+) -> Result<(Vec<PathBuf>, Vec<PluginConfig>), Failure> {
     let Some(file) = &args.config else {
-        return Ok(paths::plugin_directories(&args.plugin_dir, Some(Path::new(paths::PLUGIN_DIR))));
+        let usual = paths::plugin_directories(&args.plugin_dir, Some(Path::new(paths::PLUGIN_DIR)));
+        return Ok((usual, Vec::new()));
     };
     let config = Config::load(file, Profile::System, environment)
         .map_err(|errors| Failure::Sentence(errors.to_string()))?;
-    Ok(Config { plugin_dirs: args.plugin_dir.clone(), ..config }.plugin_search())
+    let config = Config { plugin_dirs: args.plugin_dir.clone(), ..config };
+    Ok((config.plugin_search(), config.plugins))
 }
 
 /// A file that calls itself a library, and what its manifest says.
@@ -35,17 +45,24 @@ pub(super) struct Found {
     pub(super) manifest: Result<Manifest, PluginError>,
     /// An earlier directory has a file of the same name.
     pub(super) hidden: bool,
+    /// Where the configuration has it run, if it loads it.
+    pub(super) loaded: Option<Isolation>,
 }
 
 fn list(args: &PluginListArgs, environment: &Environment) -> Ending {
-    let directories = directories(args, environment)?;
+    let (directories, configured) = directories(args, environment)?;
+    let loaded: Vec<(PathBuf, Isolation)> = configured
+        .iter()
+        .filter_map(|entry| Some((crate::plugin::find(&entry.path, &directories).ok()?, entry.isolation)))
+        .collect();
     let mut names = BTreeSet::new();
     let mut found = Vec::new();
     for directory in &directories {
         for path in libraries(directory) {
             let name: OsString = path.file_name().map(OsString::from).unwrap_or_default();
             let hidden = !names.insert(name);
-            found.push(Found { manifest: crate::plugin::manifest(&path), path, hidden });
+            let loaded = loaded.iter().find(|(file, _)| *file == path).map(|(_, isolation)| *isolation);
+            found.push(Found { manifest: crate::plugin::manifest(&path), path, hidden, loaded });
         }
     }
     let (mut out, palette) = standard();
@@ -69,7 +86,12 @@ pub(super) fn render_list(palette: Palette, directories: &[PathBuf], found: &[Fo
     for entry in found {
         let path = entry.path.display().to_string();
         let Ok(manifest) = &entry.manifest else { continue };
-        let note = if entry.hidden { " (hidden by an earlier one)" } else { "" };
+        let note = match (entry.hidden, entry.loaded) {
+            (true, _) => " (hidden by an earlier one)",
+            (false, Some(Isolation::Thread)) => " (loaded, on a thread)",
+            (false, Some(Isolation::Process)) => " (loaded, in a process)",
+            (false, None) => "",
+        };
         rows.push(vec![
             Cell::of(Tone::Strong, &manifest.id),
             Cell::plain(&manifest.version),
@@ -97,18 +119,27 @@ fn wants(permissions: Permissions) -> String {
 }
 
 fn info(args: &PluginInfoArgs, environment: &Environment) -> Ending {
-    let directories = directories(&args.search, environment)?;
-    // A file in the working directory is meant before one in the plugin directories.
-    let here = Path::new(".").join(&args.file);
-    let bare = args.file.components().count() == 1;
-    let path = match bare && here.is_file() {
-        true => here,
-        false => crate::plugin::find(&args.file, &directories).map_err(|e| e.to_string())?,
-    };
+    let path = locate(&args.file, &args.search, environment)?;
     let description = crate::plugin::describe(&path).map_err(|e| e.to_string())?;
     let (mut out, palette) = standard();
     out.write_all(render_info(palette, &description).as_bytes())?;
     Ok(0)
+}
+
+/// A plugin's file as the command line names it.
+pub(super) fn locate(
+    file: &Path,
+    search: &PluginListArgs,
+    environment: &Environment,
+) -> Result<PathBuf, Failure> {
+    // A file in the working directory is meant before one in the plugin directories.
+    let here = Path::new(".").join(file);
+    let bare = file.components().count() == 1;
+    if bare && here.is_file() {
+        return Ok(here);
+    }
+    let (directories, _) = directories(search, environment)?;
+    Ok(crate::plugin::find(file, &directories).map_err(|e| e.to_string())?)
 }
 
 pub(super) fn render_info(palette: Palette, d: &Description) -> String {

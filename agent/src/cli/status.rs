@@ -110,6 +110,11 @@ fn claims(palette: Palette, status: &Status) -> String {
         ]);
     }
     let mut text = format!("\n{}", table(palette, 0, &rows));
+    for claim in &status.claims {
+        if let Some(claimants) = claim.claimants() {
+            text.push_str(&wrap("", 2, &format!("{}: claimed by {claimants}", claim.product)));
+        }
+    }
     let troubled = status.claims.iter().filter(|c| !matches!(c.state.as_str(), "clear" | "probing"));
     for claim in troubled {
         let others: Vec<String> = claim.others().map(HolderStatus::short).collect();
@@ -168,7 +173,19 @@ fn plugins(palette: Palette, plugins: &[PluginStatus]) -> String {
             text.push_str(&wrap("", 2, &format!("{}: {said}", plugin.id)));
         }
     }
+    for plugin in plugins.iter().filter(|p| p.isolation == "process") {
+        text.push_str(&wrap("", 2, &format!("{}: {}", plugin.id, process(plugin))));
+    }
     text
+}
+
+/// Of a plugin in a process of its own: which, how it is confined, how often it crashed.
+fn process(plugin: &PluginStatus) -> String {
+    let pid = plugin.pid.map_or("no process now".to_owned(), |pid| format!("process {pid}"));
+    let crashes = (plugin.crashes > 0).then(|| format!("crashed {}", count(plugin.crashes, "time")));
+    let told: Vec<String> =
+        std::iter::once(pid).chain(crashes).chain(plugin.sandbox.iter().cloned()).collect();
+    told.join("; ")
 }
 
 fn counters(palette: Palette, counters: &Counters) -> String {

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use super::exhibit::Checked;
-use super::{evidence, exhibit, explain, plugin, status};
+use super::{evidence, exhibit, explain, plugin, status, validate};
 use crate::control::protocol::EvidenceSummary;
 use crate::evidence::fixture;
-use crate::plugin::{Description, Manifest, OptionKind, OptionSpec, Permissions};
+use crate::plugin::check::{Finding, Outcome};
+use crate::plugin::{Description, Isolation, Manifest, OptionKind, OptionSpec, Permissions};
 use crate::status::{
-    AgentStatus, ClaimStatus, ConflictStatus, Counters, CoverageStatus, EvidencePair, HolderStatus,
-    InterfaceStatus, NextStep, Opinion, PluginStatus, Status,
+    AgentStatus, ClaimStatus, ClaimantStatus, ConflictStatus, Counters, CoverageStatus, EvidencePair,
+    HolderStatus, InterfaceStatus, NextStep, Opinion, PluginStatus, Status,
 };
 use crate::text::Palette;
 
@@ -205,6 +207,25 @@ fn a_host_that_is_alone() {
 }
 
 #[test]
+fn a_license_that_programs_claim() {
+    let mut status = quiet();
+    let program =
+        |name: &str, pid| ClaimantStatus { kind: "program".to_owned(), program: Some(name.to_owned()), pid };
+    let configuration = ClaimantStatus { kind: "configuration".to_owned(), ..ClaimantStatus::default() };
+    let httpd = program("httpd", Some(4711));
+    status.claims[0].held_by = vec![configuration.clone(), httpd.clone()];
+    golden("explain-claimed.txt", &page(&status));
+    golden("status-claimed.txt", &status::render(Palette::default(), &status));
+    let claimants = |held_by: &[ClaimantStatus]| {
+        ClaimStatus { held_by: held_by.to_vec(), ..ClaimStatus::default() }.claimants()
+    };
+    assert_eq!(claimants(&[configuration]), None, "it goes without saying");
+    assert_eq!(claimants(&[program("a", None)]).unwrap(), "a");
+    let many: Vec<_> = (1..=7).map(|n| program("a", Some(n))).collect();
+    assert_eq!(claimants(&many).unwrap(), "a (pid 1), a (pid 2), a (pid 3), a (pid 4) and 3 more");
+}
+
+#[test]
 fn a_confirmed_copy() {
     golden("explain-copy.txt", &page(&duplicate()));
     golden("status-copy.txt", &status::render(Palette::default(), &duplicate()));
@@ -294,6 +315,11 @@ fn a_stranger_cannot_write_to_the_terminal() {
     claim.holders[1].host = "evil\x1b[2J\x07".to_owned();
     claim.reason = "\x1b]0;title\x07".to_owned();
     claim.coverage.why = "\x1b[31m".to_owned();
+    claim.held_by = vec![ClaimantStatus {
+        kind: "program".to_owned(),
+        program: Some("evil\x1b[2J".to_owned()),
+        pid: None,
+    }];
     let whole = page(&status) + &status::render(Palette::default(), &status);
     assert!(!whole.chars().any(|c| c.is_control() && c != '\n'), "{whole:?}");
 }
@@ -344,6 +370,34 @@ fn option(name: &str, kind: OptionKind) -> OptionSpec {
 }
 
 #[test]
+fn a_plugin_in_a_process_is_told_with_its_sandbox() {
+    let mut status = quiet();
+    let sandbox = [
+        "memory: 256 MiB",
+        "capabilities: none",
+        "landlock: files, tcp, signals",
+        "seccomp: no programs, no sockets",
+    ];
+    let confined = PluginStatus {
+        isolation: "process".to_owned(),
+        pid: Some(4711),
+        sandbox: sandbox.map(str::to_owned).to_vec(),
+        ..status.plugins[0].clone()
+    };
+    let down = PluginStatus {
+        id: "mqtt".to_owned(),
+        health: "restarting".to_owned(),
+        pid: None,
+        crashes: 2,
+        lost: 3,
+        last_error: Some("its process was killed by SIGSEGV".to_owned()),
+        ..confined.clone()
+    };
+    status.plugins = vec![confined, down];
+    golden("status-process.txt", &status::render(Palette::default(), &status));
+}
+
+#[test]
 fn a_plugin_is_described_with_what_to_write_into_the_configuration() {
     let options = vec![
         OptionSpec {
@@ -376,14 +430,23 @@ fn a_plugin_is_described_with_what_to_write_into_the_configuration() {
 
 #[test]
 fn plugins_are_listed_with_those_that_are_hidden() {
-    let found =
-        |path: &str, hidden| plugin::Found { path: path.into(), manifest: Ok(manifest(path)), hidden };
-    let all = [found("/a/libgate.so", false), found("/b/libgate.so", true)];
+    let found = |path: &str, hidden, loaded| plugin::Found {
+        path: path.into(),
+        manifest: Ok(manifest(path)),
+        hidden,
+        loaded,
+    };
+    let all = [
+        found("/a/libgate.so", false, None),
+        found("/b/libgate.so", true, None),
+        found("/b/libown.so", false, Some(Isolation::Process)),
+    ];
     let text = plugin::render_list(Palette::default(), &["/a".into(), "/b".into()], &all);
     assert_eq!(
         text,
         "gate  2.1  ABI 1.0  wants verdict  /a/libgate.so\n\
-         gate  2.1  ABI 1.0  wants verdict  /b/libgate.so (hidden by an earlier one)\n"
+         gate  2.1  ABI 1.0  wants verdict  /b/libgate.so (hidden by an earlier one)\n\
+         gate  2.1  ABI 1.0  wants verdict  /b/libown.so (loaded, in a process)\n"
     );
     let none = plugin::render_list(Palette::default(), &["/a".into()], &[]);
     assert_eq!(none, "no plugin in /a\n");
@@ -436,4 +499,33 @@ fn kept_evidence_is_listed_with_what_is_damaged() {
     };
     golden("evidence-list.txt", &evidence::render_list(Palette::default(), &[good, alone, damaged]));
     assert!(evidence::render_list(Palette::default(), &[]).contains("no conflict was found here"));
+}
+
+/// A plugin that failed one check, so that another was not even run.
+fn checked() -> Vec<Finding> {
+    let finding = |name, title, outcome| Finding { name, title, outcome, took: Duration::from_millis(250) };
+    let note = "60 events, sealed, guarded, then gone".to_owned();
+    let what =
+        "it called wake after stop had returned, from a thread named \"evil\x1b[2J\" # SKIP".to_owned();
+    vec![
+        finding("memory", "what it is given is only read", Outcome::Passed { note }),
+        finding(
+            "stop",
+            "after stop nothing of it runs or calls",
+            Outcome::Failed { rule: "R9".to_owned(), what, mend: "join every thread in stop".to_owned() },
+        ),
+        finding("fuzz", "chance does no harm", Outcome::Skipped { why: "needs stop".to_owned() }),
+    ]
+}
+
+#[test]
+fn a_checked_plugin_is_told_to_people_harnesses_and_programs() {
+    let (file, all) = (Path::new("/opt/libgate.so"), checked());
+    let lines: String = all.iter().map(|one| validate::line(Palette::default(), one)).collect();
+    let head = format!("{}\n", validate::head(file, 42).split(',').next().unwrap());
+    golden("plugin-check.txt", &format!("{head}{lines}{}", validate::sum(Palette::default(), &all)));
+    golden("plugin-check.tap", &validate::tap(file, 42, &all));
+    golden("plugin-check.json", &format!("{:#}\n", validate::document(file, 42, &all)));
+    let passed = validate::sum(Palette::default(), &all[..1]);
+    assert_eq!(passed, "it passed: 1 passed, 0 failed, 0 skipped in 0.2 s\n");
 }

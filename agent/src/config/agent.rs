@@ -44,6 +44,7 @@ impl AgentConfig {
             legacy: Legacy::Listen,
             observe: false,
             plugin_dir: Some(PathBuf::from(paths::PLUGIN_DIR)),
+            plugin_helper: None,
             stop_timeout: Duration::from_secs(5),
             on_policy_failure: OnPolicyFailure::Keep,
             on_link_only: true,
@@ -70,6 +71,7 @@ pub(super) fn read(mut section: Section<'_, '_>, profile: Profile, environment: 
     s.set("observe", &mut agent.observe, boolean);
     let document = s.document;
     s.set("plugin_dir", &mut agent.plugin_dir, |v| path(document, v).map(Some));
+    s.set("plugin_helper", &mut agent.plugin_helper, |v| path(document, v).map(Some));
     s.set("stop_timeout", &mut agent.stop_timeout, duration(Duration::ZERO..=LONGEST_STOP));
     let failure = [("keep", OnPolicyFailure::Keep), ("deny", OnPolicyFailure::Deny)];
     s.set("on_policy_failure", &mut agent.on_policy_failure, word(&failure));

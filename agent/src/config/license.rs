@@ -123,11 +123,20 @@ fn refuse<T>(
 
 fn group_name(value: &DeValue<'_>) -> Result<String, String> {
     let name = text(value)?;
+    check_group(&name)?;
+    Ok(name)
+}
+
+/// Whether a fail-over group may be called so; empty is none.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check_group(name: &str) -> Result<(), String> {
     if name.len() > LONGEST_GROUP {
         return Err(format!("a group's name has at most {LONGEST_GROUP} bytes"));
     }
     if name.chars().any(char::is_control) {
         return Err("a group's name has no control characters".to_owned());
     }
-    Ok(name)
+    Ok(())
 }

@@ -50,11 +50,13 @@ impl Config {
         let fail = |text| ConfigError::from(Problem::of_file(self.path.as_deref(), text));
         let Some(path) = &self.path else {
             return Err(fail(
-                "there is no file to read again: this agent was started with --product".to_owned(),
+                "there is no file to read again: this agent was started with --product, or by a program that embeds it"
+                    .to_owned(),
             ));
         };
         let new = Config::load(path, self.profile, environment)?;
-        let new = Config { plugin_dirs: self.plugin_dirs.clone(), ..new };
+        let new =
+            Config { plugin_dirs: self.plugin_dirs.clone(), own_program: self.own_program.clone(), ..new };
         match self.restart_needed(&new).as_slice() {
             [] => Ok(new),
             keys => Err(fail(format!("a change of {} needs a restart of the agent", keys.join(" and of ")))),
@@ -95,6 +97,7 @@ impl Config {
             }],
             plugins: Vec::new(),
             plugin_dirs: Vec::new(),
+            own_program: None,
             warnings: Vec::new(),
         })
     }
@@ -130,8 +133,16 @@ fn read(
         document.warning(0, "no [[license]]: this agent claims nothing and only listens");
     }
     let path = path.map(Path::to_owned);
-    let config =
-        Config { path, profile, agent, licenses, plugins, plugin_dirs: Vec::new(), warnings: Vec::new() };
+    let config = Config {
+        path,
+        profile,
+        agent,
+        licenses,
+        plugins,
+        plugin_dirs: Vec::new(),
+        own_program: None,
+        warnings: Vec::new(),
+    };
     document.finish(config).map(|(config, warnings)| Config { warnings, ..config })
 }
 

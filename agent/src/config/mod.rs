@@ -11,6 +11,7 @@ mod plugin;
 mod problem;
 pub(crate) mod regular;
 mod reload;
+mod sandbox;
 mod serial;
 #[cfg(test)]
 mod tests;
@@ -23,11 +24,12 @@ use std::time::Duration;
 use serialnumberd_core::Product;
 
 pub use agent::LONGEST_STOP;
+pub(crate) use license::check_group;
 pub use problem::{ConfigError, Problem};
 pub use serial::SerialText;
 pub use serialnumberd_core::Legacy;
 
-pub use crate::plugin::{Isolation, VerdictUse};
+pub use crate::plugin::{Isolation, Sandbox, VerdictUse};
 
 use crate::paths::Profile;
 
@@ -49,6 +51,9 @@ pub struct Config {
     pub plugins: Vec<PluginConfig>,
     /// `--plugin-dir`: where plugins are searched first; empty from a file.
     pub plugin_dirs: Vec<PathBuf>,
+    /// The program that runs plugins in processes of their own where `plugin_helper` names none: this one, if it is
+    /// `serialnumberd`; a program that embeds an agent has none.
+    pub own_program: Option<PathBuf>,
     /// What is allowed but unwise; to be logged by whoever uses the configuration.
     pub warnings: Vec<Problem>,
 }
@@ -74,6 +79,8 @@ pub struct AgentConfig {
     pub observe: bool,
     /// Where plugins named without a folder are searched, after `--plugin-dir`.
     pub plugin_dir: Option<PathBuf>,
+    /// The program that plugins in processes of their own run in.
+    pub plugin_helper: Option<PathBuf>,
     /// How long a stop waits for plugins.
     pub stop_timeout: Duration,
     /// What a late or dead policy leaves in force.
@@ -128,12 +135,16 @@ pub struct PluginConfig {
     pub path: PathBuf,
     /// Where its code runs.
     pub isolation: Isolation,
+    /// `[plugin.sandbox]`.
+    pub sandbox: Sandbox,
     /// What its verdicts are worth.
     pub verdict: VerdictUse,
     /// Names of what it may do, each a known one.
     pub grant: Vec<String>,
     /// `[plugin.options]`, in the file's order, for the plugin's own table of options to check.
     pub options: Vec<PluginOption>,
+    /// The options are texts that a program gave: their types are the plugin's own table's matter.
+    pub texts: bool,
     /// Line of its `[[plugin]]` in the file, from 1.
     pub line: usize,
 }

@@ -8,10 +8,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::document::{Document, Section};
+use super::sandbox;
 use super::value::{list, text, word};
 use super::{Config, Isolation, PluginConfig, PluginOption, Problem, VerdictUse};
 use crate::paths;
-use crate::plugin::{self, Permissions, PluginError, PluginSpec};
+use crate::plugin::{self, OWN_PROGRAM, Permissions, PluginError, PluginSpec, Process, Source, StaticPlugin};
 
 /// Each has a thread and a ring of its own.
 const MOST: usize = 32;
@@ -55,10 +56,13 @@ fn read(mut section: Section<'_, '_>) -> Option<PluginConfig> {
             "`verdict` in [[plugin]]: to be asked, the plugin needs the grant: add grant = [\"verdict\"]",
         );
     }
+    let is_process = isolation == Isolation::Process;
+    let sandbox =
+        s.take_value("sandbox").map(|v| sandbox::read(s.document, v, is_process)).unwrap_or_default();
     let options = s.take_value("options").map(|v| read_options(s.document, v)).unwrap_or_default();
     section.finish();
     let verdict = verdict.map_or(VerdictUse::Ignore, |(mode, _)| mode);
-    Some(PluginConfig { path: path?, isolation, verdict, grant, options, line })
+    Some(PluginConfig { path: path?, isolation, sandbox, verdict, grant, options, texts: false, line })
 }
 
 /// Absolute, or one bare name: anything else would depend on where the agent was started.
@@ -115,6 +119,12 @@ impl Config {
         paths::plugin_directories(&self.plugin_dirs, self.agent.plugin_dir.as_deref())
     }
 
+    /// Of this program, which can run plugins in processes: it is `serialnumberd`.
+    #[must_use]
+    pub fn of_own_program(self) -> Config {
+        Config { own_program: Some(PathBuf::from(OWN_PROGRAM)), ..self }
+    }
+
     /// What the plugin host is to load, each file found.
     ///
     /// # Errors
@@ -125,13 +135,13 @@ impl Config {
             .iter()
             .map(|entry| {
                 let path = plugin::find(&entry.path, &dirs).map_err(|e| self.plugin_problem(entry, &e))?;
-                Ok(entry.spec(path, &self.agent.state_dir))
+                Ok(entry.spec(path, self))
             })
             .collect()
     }
 
     /// Asks of every plugin what only its file knows: whether it is acceptable and its options fit.  Loads the
-    /// files, so their initializers run.
+    /// files, so their initializers run, each where the plugin would.
     ///
     /// # Errors
     /// The first problem, at its line of the file.
@@ -153,13 +163,29 @@ impl Config {
 }
 
 impl PluginConfig {
-    fn spec(&self, path: PathBuf, state_dir: &Path) -> PluginSpec {
+    fn spec(&self, path: PathBuf, config: &Config) -> PluginSpec {
+        let spec = self.spec_of(Source::File(path), &config.agent.state_dir);
+        if self.isolation == Isolation::Thread {
+            return spec;
+        }
+        let helper = config.agent.plugin_helper.as_ref().or(config.own_program.as_ref());
+        PluginSpec { process: Process { helper: helper.cloned(), sandbox: self.sandbox.clone() }, ..spec }
+    }
+
+    /// This entry for a plugin of the program itself.
+    pub(crate) fn static_spec(&self, plugin: StaticPlugin, state_dir: &Path) -> PluginSpec {
+        self.spec_of(Source::Static(plugin), state_dir)
+    }
+
+    fn spec_of(&self, source: Source, state_dir: &Path) -> PluginSpec {
         PluginSpec {
-            path,
+            source,
             isolation: self.isolation,
+            process: Process::default(),
             verdict: self.verdict,
             grant: self.grant.clone(),
             options: self.options.iter().map(|o| (o.key.clone(), o.value.clone())).collect(),
+            texts: self.texts,
             state_dir: state_dir.to_owned(),
         }
     }

@@ -80,17 +80,23 @@ fn the_template_means_the_defaults() {
     fs::write(&serial, "XSVR-1").unwrap();
     fs::set_permissions(&serial, fs::Permissions::from_mode(0o600)).unwrap();
     let here = |text: &str| text.replace("/etc/serialnumberd/xsvr.serial", serial.to_str().unwrap());
-    let config = parse(&here(TEMPLATE)).unwrap();
+    let mut config = parse(&here(TEMPLATE)).unwrap();
     assert_eq!(config.agent, AgentConfig::defaults(Profile::System, &Environment::default()).unwrap());
-    // What stands behind "# key =" are those defaults too, but for the one that has none.
+    // What stands behind "# key =" are those defaults too, but for those that have none.
+    let has_default =
+        |rest: &str| !["address", "plugin_helper", "user"].iter().any(|key| rest.starts_with(key));
     let commented: String = TEMPLATE
         .lines()
         .map(|line| match line.strip_prefix("# ") {
-            Some(rest) if is_assignment(rest) && !rest.starts_with("address") => format!("{rest}\n"),
+            Some(rest) if is_assignment(rest) && has_default(rest) => format!("{rest}\n"),
+            Some(header @ "[plugin.sandbox]") => format!("{header}\n"),
             _ => format!("{line}\n"),
         })
         .collect();
     assert!(commented.contains("\ninterval = \"5m\""), "{commented}");
+    // A sandbox is for a process.
+    let commented = commented.replace("isolation = \"thread\"", "isolation = \"process\"");
+    config.plugins[0].isolation = Isolation::Process;
     assert_eq!(parse(&here(&commented)).unwrap(), config);
 }
 

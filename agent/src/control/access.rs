@@ -54,11 +54,11 @@ impl Access {
         self.door
     }
 
-    /// Asks the kernel who is on the other end of a connection.
+    /// Asks the kernel who is on the other end of a connection.  Answers its process, if that can be seen from here.
     ///
     /// # Errors
     /// A sentence for whoever may not.
-    pub(super) fn check(&self, stream: &impl AsFd) -> Result<(), String> {
+    pub(super) fn check(&self, stream: &impl AsFd) -> Result<Option<u32>, String> {
         let peer = getsockopt(stream, PeerCredentials)
             .map_err(|e| format!("the kernel does not say who you are: {e}"))?;
         let uid = peer.uid();
@@ -67,7 +67,8 @@ impl Access {
                 .map_err(|e| format!("the kernel does not say what groups user {uid} is in: {e}"))
         };
         if self.allows(uid, peer.gid(), groups)? {
-            return Ok(());
+            // 0 is a process of a container that this one cannot see into.
+            return Ok(u32::try_from(peer.pid()).ok().filter(|pid| *pid > 0));
         }
         Err(format!(
             "user {uid} may not use this agent; add {uid} to `control_uids` or one of its groups to `control_gids`"
@@ -135,7 +136,7 @@ mod tests {
     #[test]
     fn this_process_may_and_its_groups_are_the_kernels() {
         let (a, _b) = std::os::unix::net::UnixStream::pair().unwrap();
-        assert_eq!(Access::new(&[], &[]).check(&a), Ok(()));
+        assert_eq!(Access::new(&[], &[]).check(&a), Ok(Some(std::process::id())));
         let told: BTreeSet<u32> = peer_groups(a.as_fd()).unwrap().into_iter().collect();
         let own: BTreeSet<u32> = getgroups().unwrap().into_iter().map(nix::unistd::Gid::as_raw).collect();
         assert_eq!(told, own);

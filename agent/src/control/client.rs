@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serialnumberd_core::Mono;
 
-use super::protocol::{Line, MAX_ANSWER_LINE, Request, answer_line, hello_line, request_line};
+use super::protocol::{Form, Line, MAX_ANSWER_LINE, Request, answer_line, hello_line, request_line};
 use crate::clock;
 
 /// How long an agent may take for an answer that waits for nothing; its loop turns in milliseconds.
@@ -121,7 +121,7 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`].
     pub fn watch(mut self) -> Result<Watch, String> {
-        let _: Value = self.ask(&Request::Watch, Duration::ZERO)?;
+        let _: Value = self.ask(&Request::Watch { form: Form::View }, Duration::ZERO)?;
         self.set_patience(None)?;
         Ok(Watch(self))
     }
@@ -185,10 +185,11 @@ impl Watch {
 }
 
 /// Why nobody answers at a place.
-fn miss(e: &std::io::Error) -> String {
+pub(crate) fn miss(e: &std::io::Error) -> String {
     match e.kind() {
         ErrorKind::NotFound => "no socket there".to_owned(),
         ErrorKind::ConnectionRefused => "its agent is dead".to_owned(),
+        ErrorKind::WouldBlock => "its agent takes no connections".to_owned(),
         ErrorKind::PermissionDenied => {
             "permission denied: ask for a place in control_uids or control_gids".to_owned()
         }

@@ -4,12 +4,17 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 
 use mio::net::UnixStream;
 
-use super::protocol::MAX_REQUEST_LINE;
+use zeroize::Zeroizing;
+
+use super::protocol::{Form, MAX_REQUEST_LINE};
 
 /// What one connection may hand in during one turn of the loop; the rest waits for the next.
 const READ_PER_TURN: usize = 64 * 1024;
 /// What may wait for a client that does not read, before one more line: some thousand events.
 const MAX_WAITING: usize = 1024 * 1024;
+/// From here on events are left out for a client that holds a claim: it is to have room for answers, and must not lose
+/// its claim since its program was busy.
+const MAX_EVENTS_WAITING: usize = MAX_WAITING / 2;
 /// Requests of one client that may be unanswered at once; `check` may wait.
 pub(super) const MAX_IN_FLIGHT: usize = 64;
 
@@ -29,10 +34,14 @@ pub(super) struct TooSlow;
 /// One client's connection.
 pub(super) struct Connection {
     pub(super) stream: UnixStream,
+    /// The process at the other end, if it can be seen from here.
+    pub(super) pid: Option<u32>,
     /// Has opened with its version.
     pub(super) greeted: bool,
-    /// Wants events.
-    pub(super) watching: bool,
+    /// Wants events, in this form.
+    pub(super) watching: Option<Form>,
+    /// Holds claims: it is never idle, and when it goes somebody must know.
+    pub(super) holds: bool,
     /// Requests handed out and not yet answered.
     pub(super) in_flight: usize,
     /// The kernel may hold more to read: edge-triggered polling says so only once.
@@ -43,23 +52,26 @@ pub(super) struct Connection {
     pub(super) gone: bool,
     /// It is registered for writability.
     pub(super) awaits_room: bool,
-    input: Vec<u8>,
+    /// Wiped, since the keys of claims come in here.
+    input: Zeroizing<Vec<u8>>,
     output: Vec<u8>,
     written: usize,
 }
 
 impl Connection {
-    pub(super) fn new(stream: UnixStream) -> Connection {
+    pub(super) fn new(stream: UnixStream, pid: Option<u32>) -> Connection {
         Connection {
             stream,
+            pid,
             greeted: false,
-            watching: false,
+            watching: None,
+            holds: false,
             in_flight: 0,
             readable: true,
             closing: false,
             gone: false,
             awaits_room: false,
-            input: Vec::new(),
+            input: Zeroizing::default(),
             output: Vec::new(),
             written: 0,
         }
@@ -67,10 +79,10 @@ impl Connection {
 
     /// Reads what one turn may read.  At the end of the stream the connection starts closing.
     pub(super) fn read(&mut self) {
-        let mut chunk = [0; 16 * 1024];
+        let mut chunk = Zeroizing::new([0; 16 * 1024]);
         let mut room = READ_PER_TURN;
         while self.readable && !self.closing && room > 0 {
-            match self.stream.read(&mut chunk) {
+            match self.stream.read(&mut *chunk) {
                 Ok(0) => self.closing = true,
                 Ok(n) => {
                     self.input.extend_from_slice(&chunk[..n]);
@@ -84,11 +96,12 @@ impl Connection {
     }
 
     /// The complete lines that were read, without their newlines; an error if one is too long.
-    pub(super) fn lines(&mut self) -> (Vec<Vec<u8>>, Result<(), String>) {
+    pub(super) fn lines(&mut self) -> (Vec<Zeroizing<Vec<u8>>>, Result<(), String>) {
         let end = self.input.iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
-        let rest = self.input.split_off(end);
+        let rest = Zeroizing::new(self.input.split_off(end));
         let complete = std::mem::replace(&mut self.input, rest);
-        let mut lines: Vec<Vec<u8>> = complete.split(|&b| b == b'\n').map(<[u8]>::to_vec).collect();
+        let lines = complete.split(|&b| b == b'\n').map(|line| Zeroizing::new(line.to_vec()));
+        let mut lines: Vec<Zeroizing<Vec<u8>>> = lines.collect();
         lines.pop();
         let fits = |line: &[u8]| line.len() <= MAX_REQUEST_LINE;
         let good = lines.iter().position(|line| !fits(line)).unwrap_or(lines.len());
@@ -96,7 +109,7 @@ impl Connection {
             return (lines, Ok(()));
         }
         lines.truncate(good);
-        self.input = Vec::new();
+        self.input = Zeroizing::default();
         (lines, Err(format!("a line of a request has at most {MAX_REQUEST_LINE} bytes")))
     }
 
@@ -113,9 +126,19 @@ impl Connection {
         Ok(())
     }
 
+    /// An event for it would have to wait behind too much.
+    pub(super) fn skips_events(&self) -> bool {
+        self.holds && self.output.len() - self.written > MAX_EVENTS_WAITING
+    }
+
+    /// It waits for something that will come by itself.
+    pub(super) fn expects_more(&self) -> bool {
+        self.holds || self.watching.is_some() || self.in_flight > 0
+    }
+
     /// It asked for nothing that is still to come.
     pub(super) fn is_idle(&self) -> bool {
-        !self.watching && self.in_flight == 0 && !self.waits() && self.input.is_empty()
+        !self.expects_more() && !self.waits() && self.input.is_empty()
     }
 
     /// Something waits to be written.

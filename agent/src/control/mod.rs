@@ -4,14 +4,17 @@
 //! It carries questions and answers and knows nothing of engine, plugins or network.
 
 mod access;
+mod claim;
 pub mod client;
 mod connection;
 mod event_view;
 pub mod protocol;
+mod request;
 pub mod server;
 mod socket_file;
 #[cfg(test)]
 mod tests;
 
 pub use access::Access;
+pub use claim::{ClaimRequest, Terms};
 pub use event_view::EventView;

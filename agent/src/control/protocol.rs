@@ -6,16 +6,28 @@
 //! gets one in place of the opening line.  An unknown request is
 //! answered by an error; unknown fields and unknown kinds of lines are ignored.
 //!
+//! A program that is licensed claims its license with
+//! `{"id":2,"request":"claim","product":"xsvr","key":"<64 hex digits>","seats":1,"program":"httpd"}`, and is
+//! answered by `{"id":2,"ok":{"claim":"<32 hex digits>"}}`.  `key` is [`serialnumberd_core::ClaimKeys::secret`]: the
+//! serial number stays in the program, and deriving the key from it is the program's work.  `group`, `standby` and
+//! `standbys` are those of a `[[license]]`.  The claim lasts until `{"id":3,"request":"release","product":"xsvr"}` or
+//! until the connection ends, however that comes about; then the agent says goodbye to the network.  Whoever claims
+//! the same on one host shares it.
+//!
+//! `{"id":4,"request":"watch"}` asks for events in the form of [`super::EventView`], with `"form":"record"` in that of
+//! [`crate::record::line`].  A watcher that does not read is dropped, but one that holds claims only misses events:
+//! their numbers have a gap then.
+//!
 //! Bounds: an agent takes lines of at most 64 KiB, a client of at most 64 MiB.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use serialnumberd_core::{EvidenceId, Product};
 
+use super::claim::wipe;
+pub use super::request::{Form, Request};
 pub use crate::evidence::EvidenceSummary;
-use crate::evidence::id_of_text;
 
 /// The version that both sides open with.  Two sides speak the lower of their versions.
 pub const PROTO: u32 = 1;
@@ -28,36 +40,6 @@ pub const MAX_ANSWER_LINE: usize = 64 * 1024 * 1024;
 
 /// Longest wait that `check` may ask for, in milliseconds.
 pub const MAX_WAIT_MS: u32 = 60_000;
-
-/// What may be asked of an agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// The document of [`crate::status::Status`].
-    Status,
-    /// May the licensed software run?  Answered by [`CheckAnswer`].
-    Check {
-        /// Of which product.
-        product: Product,
-        /// How long the answer may wait for the end of the start-up burst, in milliseconds.
-        wait_ms: u32,
-    },
-    /// Events from now on.
-    Watch,
-    /// Announce and ask again now.
-    Probe {
-        /// Which product; `None` is all of them.
-        product: Option<Product>,
-    },
-    /// Read the configuration again.  Answered by [`ReloadAnswer`].
-    Reload,
-    /// The kept evidence: [`EvidenceList`], or of one conflict [`EvidenceText`].
-    Evidence {
-        /// Of which conflict; `None` lists all of them.
-        id: Option<EvidenceId>,
-    },
-    /// Say goodbye and end.
-    Stop,
-}
 
 /// The answer to [`Request::Check`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +63,14 @@ pub struct CheckAnswer {
 pub struct ReloadAnswer {
     /// What is allowed but unwise.
     pub warnings: Vec<String>,
+}
+
+/// The answer to [`Request::Claim`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClaimAnswer {
+    /// The claim's id, 32 hex digits.
+    pub claim: String,
 }
 
 /// The answer to [`Request::Evidence`] without an id.
@@ -174,30 +164,17 @@ pub fn hello_line() -> Vec<u8> {
     line(&json!({"proto": PROTO}))
 }
 
-/// The line that asks `request` under `id`.
+/// The line that asks `request` under `id`.  That of a claim is a secret.
 #[must_use]
 pub fn request_line(id: u64, request: &Request) -> Vec<u8> {
-    let mut fields =
-        Map::from_iter([("id".to_owned(), id.into()), ("request".to_owned(), request.name().into())]);
-    match request {
-        Request::Check { product, wait_ms } => {
-            fields.insert("product".to_owned(), product.as_str().into());
-            fields.insert("wait_ms".to_owned(), (*wait_ms).into());
-        }
-        Request::Probe { product: Some(product) } => {
-            fields.insert("product".to_owned(), product.as_str().into());
-        }
-        Request::Evidence { id: Some(id) } => {
-            fields.insert("evidence".to_owned(), id.to_string().into());
-        }
-        Request::Probe { product: None }
-        | Request::Evidence { id: None }
-        | Request::Status
-        | Request::Watch
-        | Request::Reload
-        | Request::Stop => {}
+    let mut members = request.members();
+    members.extend([("id".to_owned(), id.into()), ("request".to_owned(), request.name().into())]);
+    let members = Value::Object(members);
+    let bytes = line(&members);
+    if let Value::Object(mut members) = members {
+        wipe(&mut members);
     }
-    line(&Value::Object(fields))
+    bytes
 }
 
 /// The line that answers the question `id`.
@@ -223,83 +200,20 @@ pub fn farewell_line(sentence: &str) -> Vec<u8> {
 
 /// JSON has no raw newline within a value, so one ends a line.
 fn line<T: Serialize>(value: &T) -> Vec<u8> {
+    // Room for a request from the start: growing would leave copies of a secret behind.
+    let mut bytes = Vec::with_capacity(512);
     // Fails only for maps with keys that are no text, and there are none.
-    let mut bytes = serde_json::to_vec(value)
-        .unwrap_or_else(|_| br#"{"error":"this agent made an answer that is no JSON"}"#.to_vec());
+    if serde_json::to_writer(&mut bytes, value).is_err() {
+        bytes = br#"{"error":"this agent made an answer that is no JSON"}"#.to_vec();
+    }
     bytes.push(b'\n');
     bytes
 }
 
-impl Request {
-    const NAMES: [&'static str; 7] = ["status", "check", "watch", "probe", "reload", "evidence", "stop"];
-
-    /// Its name on the wire.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Request::Status => "status",
-            Request::Check { .. } => "check",
-            Request::Watch => "watch",
-            Request::Probe { .. } => "probe",
-            Request::Reload => "reload",
-            Request::Evidence { .. } => "evidence",
-            Request::Stop => "stop",
-        }
-    }
-
-    /// Reads the request `name` and its arguments.
-    ///
-    /// # Errors
-    /// A sentence for whoever asked: an unknown request, a missing or wrong argument.
-    pub fn read(name: &str, arguments: &Map<String, Value>) -> Result<Request, String> {
-        Ok(match name {
-            "status" => Request::Status,
-            "check" => Request::Check {
-                product: product(arguments)?.ok_or("check needs a `product`, such as \"xsvr\"")?,
-                wait_ms: wait_ms(arguments)?,
-            },
-            "watch" => Request::Watch,
-            "probe" => Request::Probe { product: product(arguments)? },
-            "reload" => Request::Reload,
-            "evidence" => Request::Evidence { id: evidence(arguments)? },
-            "stop" => Request::Stop,
-            _ => {
-                let known = Request::NAMES.join(", ");
-                return Err(format!("unknown request \"{}\"; this agent answers {known}", excerpt(name)));
-            }
-        })
-    }
-}
-
-/// The start of a stranger's text, without control characters.
-fn excerpt(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(40).collect()
-}
-
-fn product(arguments: &Map<String, Value>) -> Result<Option<Product>, String> {
-    match arguments.get("product") {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Product::new(text).map(Some).map_err(|e| e.to_string()),
-        Some(_) => Err("`product` is a text, such as \"xsvr\"".to_owned()),
-    }
-}
-
-fn evidence(arguments: &Map<String, Value>) -> Result<Option<EvidenceId>, String> {
-    let id = match arguments.get("evidence") {
-        None | Some(Value::Null) => return Ok(None),
-        Some(value) => value.as_str().and_then(id_of_text),
-    };
-    id.map(Some).ok_or_else(|| "`evidence` is an id of 32 hex digits in lower case".to_owned())
-}
-
-fn wait_ms(arguments: &Map<String, Value>) -> Result<u32, String> {
-    let Some(value) = arguments.get("wait_ms") else { return Ok(0) };
-    let wait = value.as_u64().and_then(|ms| u32::try_from(ms).ok()).filter(|ms| *ms <= MAX_WAIT_MS);
-    wait.ok_or_else(|| format!("`wait_ms` is a whole number of milliseconds up to {MAX_WAIT_MS}"))
-}
-
 #[cfg(test)]
 mod tests {
+    use serialnumberd_core::Product;
+
     use super::*;
 
     fn read(bytes: &[u8]) -> Line {
@@ -323,27 +237,6 @@ mod tests {
     }
 
     #[test]
-    fn every_request_comes_back_as_it_went() {
-        let product = Product::new("xsvr").unwrap();
-        for request in [
-            Request::Status,
-            Request::Check { product, wait_ms: 60_000 },
-            Request::Watch,
-            Request::Probe { product: None },
-            Request::Probe { product: Some(product) },
-            Request::Reload,
-            Request::Evidence { id: None },
-            Request::Evidence { id: Some(EvidenceId([0xab; 16])) },
-            Request::Stop,
-        ] {
-            let Line::Request { id: 9, name, arguments } = read(&request_line(9, &request)) else {
-                panic!("{request:?} is no request")
-            };
-            assert_eq!(Request::read(&name, &arguments), Ok(request));
-        }
-    }
-
-    #[test]
     fn lines_are_told_apart() {
         assert_eq!(read(&hello_line()), Line::Hello { proto: 1 });
         assert_eq!(read(&answer_line(1, &Ok(json!([])))), Line::Answer { id: 1, result: Ok(json!([])) });
@@ -359,23 +252,6 @@ mod tests {
     fn what_is_no_line_is_refused() {
         for bad in [&b""[..], b"{", b"[]", b"1", b"\xff", b"{\"proto\":\"1\"}", b"{\"request\":\"status\"}"] {
             assert!(Line::read(bad).is_err(), "{:?}", String::from_utf8_lossy(bad));
-        }
-    }
-
-    #[test]
-    fn wrong_requests_get_a_sentence() {
-        for (name, arguments, said) in [
-            ("statsu", json!({}), "unknown request \"statsu\"; this agent answers status, check"),
-            ("check", json!({}), "check needs a `product`"),
-            ("check", json!({"product": "XSVR"}), "a product is made of a-z"),
-            ("check", json!({"product": 1}), "`product` is a text"),
-            ("check", json!({"product": "x", "wait_ms": 60_001}), "up to 60000"),
-            ("check", json!({"product": "x", "wait_ms": -1}), "up to 60000"),
-            ("evidence", json!({"evidence": "../memory"}), "32 hex digits"),
-            ("evidence", json!({"evidence": 7}), "32 hex digits"),
-        ] {
-            let error = Request::read(name, arguments.as_object().unwrap()).unwrap_err();
-            assert!(error.contains(said), "{error}");
         }
     }
 }

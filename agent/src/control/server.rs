@@ -5,6 +5,7 @@
 //! leaves is remembered ([`Server::has_backlog`]).
 
 use std::io::{self, ErrorKind};
+use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
 
 use mio::net::{UnixListener, UnixStream};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::Access;
 use super::connection::{Connection, MAX_IN_FLIGHT, Standing};
-use super::protocol::{Line, Request, answer_line, event_line, farewell_line, hello_line};
+use super::protocol::{Form, Line, Request, answer_line, event_line, farewell_line, hello_line};
 use super::socket_file::SocketFile;
 
 /// Clients at once: licensed software asks and leaves, and few people watch.
@@ -29,6 +30,13 @@ const ACCEPTS_PER_TURN: usize = 16;
 pub struct ClientId {
     slot: usize,
     generation: u64,
+}
+
+#[cfg(test)]
+impl ClientId {
+    pub(crate) fn of_test(slot: usize) -> ClientId {
+        ClientId { slot, generation: 0 }
+    }
 }
 
 /// A request that the loop shall answer.
@@ -51,6 +59,8 @@ pub struct ControlCounters {
     pub refused: u64,
     /// Clients dropped since they did not read what they asked for.
     pub slow: u64,
+    /// Events left out for clients that hold claims and did not read; those have a gap in the events' numbers.
+    pub lost: u64,
 }
 
 /// The agent's end of the control socket.
@@ -64,6 +74,8 @@ pub struct Server {
     accept_ready: bool,
     accept_failed: bool,
     clients: Vec<Option<(Connection, u64)>>,
+    /// Clients that held claims.
+    gone: Vec<ClientId>,
     generation: u64,
     counters: ControlCounters,
 }
@@ -89,6 +101,7 @@ impl Server {
             accept_ready: true,
             accept_failed: false,
             clients: (0..MAX_CLIENTS).map(|_| None).collect(),
+            gone: Vec::new(),
             generation: 0,
             counters: ControlCounters::default(),
         })
@@ -134,6 +147,7 @@ impl Server {
     pub fn has_backlog(&self) -> bool {
         // After a failed accept, most likely for want of file descriptors, trying at once would spin.
         (self.accept_ready && !self.accept_failed)
+            || !self.gone.is_empty()
             || self.clients.iter().flatten().any(|(c, _)| c.readable && !c.closing)
     }
 
@@ -149,10 +163,44 @@ impl Server {
         incoming
     }
 
+    /// A client holds a claim now.  Its place is kept for it, and [`Server::take_gone`] tells when it goes.
+    pub fn holds(&mut self, client: ClientId) {
+        if self.is_here(client)
+            && let Some((connection, _)) = &mut self.clients[client.slot]
+        {
+            connection.holds = true;
+        }
+    }
+
+    /// Clients that held claims and have gone, each once.  To be asked after every [`Server::turn`].
+    pub fn take_gone(&mut self) -> Vec<ClientId> {
+        std::mem::take(&mut self.gone)
+    }
+
     /// Whether a client is still connected: if not, there is nobody to answer.
     #[must_use]
     pub fn is_here(&self, client: ClientId) -> bool {
         self.clients[client.slot].as_ref().is_some_and(|(_, generation)| *generation == client.generation)
+    }
+
+    /// The process of a client, if it can be seen from here.
+    #[must_use]
+    pub fn pid(&self, client: ClientId) -> Option<u32> {
+        let here =
+            self.clients[client.slot].as_ref().filter(|(_, generation)| *generation == client.generation);
+        here.and_then(|(connection, _)| connection.pid)
+    }
+
+    /// Ends a client's connection and says why.
+    pub fn dismiss(&mut self, client: ClientId, why: &str) {
+        if !self.is_here(client) {
+            return;
+        }
+        self.send(client.slot, &farewell_line(why));
+        if let Some((connection, _)) = &mut self.clients[client.slot] {
+            (connection.closing, connection.gone) = (true, true);
+        }
+        self.settle(client.slot);
     }
 
     /// Answers a request.
@@ -166,22 +214,20 @@ impl Server {
         self.settle(client.slot);
     }
 
-    /// Whether anybody watches, that is, whether making an event's view is worth it.
-    #[must_use]
-    pub fn has_watchers(&self) -> bool {
-        self.clients.iter().flatten().any(|(c, _)| c.watching)
-    }
-
-    /// Tells an event to all who watch; it is put into JSON once.
-    pub fn tell<T: Serialize>(&mut self, event: &T) {
-        if !self.has_watchers() {
+    /// Tells an event to all who watch in this form; it is made and put into JSON once, if there is anybody.
+    pub fn tell<T: Serialize>(&mut self, form: Form, event: impl FnOnce() -> T) {
+        if !self.clients.iter().flatten().any(|(c, _)| c.watching == Some(form)) {
             return;
         }
-        let line = event_line(event);
+        let line = event_line(&event());
         for slot in 0..MAX_CLIENTS {
-            if self.clients[slot].as_ref().is_some_and(|(c, _)| c.watching) {
-                self.send(slot, &line);
-                self.settle(slot);
+            match &self.clients[slot] {
+                Some((c, _)) if c.watching != Some(form) => {}
+                Some((c, _)) if c.skips_events() => self.counters.lost += 1,
+                _ => {
+                    self.send(slot, &line);
+                    self.settle(slot);
+                }
             }
         }
     }
@@ -201,10 +247,21 @@ impl Server {
     pub fn close(mut self, why: &str) {
         let line = farewell_line(why);
         for (connection, _) in self.clients.iter_mut().flatten() {
-            if (connection.watching || connection.in_flight > 0) && connection.push(&line).is_ok() {
+            if connection.expects_more() && connection.push(&line).is_ok() {
                 connection.flush();
             }
         }
+    }
+
+    /// Every descriptor that lasts longer than a turn.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let clients = self.clients.iter().flatten().map(|(connection, _)| connection.stream.as_raw_fd());
+        [self.listener.as_raw_fd(), self.registry.as_raw_fd()].into_iter().chain(clients)
+    }
+
+    /// In a forked child: closes its copies of the descriptors; socket and clients stay the parent's.
+    pub fn forsake(mut self) {
+        self.file.disown();
     }
 
     fn accept(&mut self) {
@@ -227,12 +284,13 @@ impl Server {
     }
 
     fn admit(&mut self, stream: UnixStream) {
-        let admitted = self.access.check(&stream).and_then(|()| {
-            self.free_slot()
+        let admitted = self.access.check(&stream).and_then(|pid| {
+            let slot = self.free_slot();
+            slot.map(|slot| (slot, pid))
                 .ok_or_else(|| format!("this agent serves {MAX_CLIENTS} clients already; try again"))
         });
-        let slot = match admitted {
-            Ok(slot) => slot,
+        let (slot, pid) = match admitted {
+            Ok(admitted) => admitted,
             Err(sentence) => {
                 self.counters.refused += 1;
                 // Whoever may connect may do so for ever: the log grows by the logarithm of that only.
@@ -244,7 +302,7 @@ impl Server {
                 return;
             }
         };
-        let mut connection = Connection::new(stream);
+        let mut connection = Connection::new(stream, pid);
         let token = Token(self.first + 1 + slot);
         if let Err(e) = self.registry.register(&mut connection.stream, token, Interest::READABLE) {
             log::warn!("cannot poll a connection of the control socket: {e}");
@@ -269,7 +327,7 @@ impl Server {
         let (_, slot) = idle.min()?;
         self.send(slot, &farewell_line("another client needed the place of this idle one"));
         self.settle(slot);
-        self.clients[slot] = None;
+        self.drop_client(slot);
         Some(slot)
     }
 
@@ -302,9 +360,9 @@ impl Server {
             }
             _ if !connection.greeted => Err("a connection opens with the line {\"proto\":1}".to_owned()),
             Line::Request { id, name, arguments } => {
-                let result = match Request::read(&name, &arguments) {
-                    Ok(Request::Watch) => {
-                        connection.watching = true;
+                let result = match Request::read(&name, arguments) {
+                    Ok(Request::Watch { form }) => {
+                        connection.watching = Some(form);
                         Ok(json!({}))
                     }
                     Ok(_) if connection.in_flight >= MAX_IN_FLIGHT => {
@@ -333,7 +391,7 @@ impl Server {
                 "a client of the control socket was dropped: it left over 1 MiB unread ({} so far)",
                 self.counters.slow
             );
-            self.clients[slot] = None;
+            self.drop_client(slot);
         }
     }
 
@@ -351,7 +409,15 @@ impl Server {
             }
         }
         if standing == Standing::Over {
-            self.clients[slot] = None;
+            self.drop_client(slot);
+        }
+    }
+
+    fn drop_client(&mut self, slot: usize) {
+        if let Some((connection, generation)) = self.clients[slot].take()
+            && connection.holds
+        {
+            self.gone.push(ClientId { slot, generation });
         }
     }
 }

@@ -106,6 +106,11 @@ impl SocketFile {
         }
     }
 
+    /// Leaves the file to somebody else, who has the same socket.
+    pub(super) fn disown(&mut self) {
+        self.is_removed = true;
+    }
+
     fn place(&self) -> &Path {
         self.temporary.as_ref().unwrap_or(&self.path)
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use serialnumberd_core::Product;
 
 use super::client::Client;
-use super::protocol::{CheckAnswer, MAX_REQUEST_LINE, Request};
+use super::protocol::{CheckAnswer, Form, MAX_REQUEST_LINE, Request};
 use super::server::{ControlCounters, Incoming, MAX_CLIENTS, Server};
 use super::{Access, EventView};
 use crate::clock;
@@ -110,10 +110,15 @@ fn answer(server: &mut Server, incoming: &Incoming) -> bool {
         }
         Request::Reload => Err("line 7 is wrong".to_owned()),
         Request::Probe { .. } => {
-            server.tell(&EventView { event: "tick".to_owned(), ..EventView::default() });
+            server.tell(Form::View, || EventView { event: "tick".to_owned(), ..EventView::default() });
             Ok(json!({"products": []}))
         }
-        Request::Watch => panic!("the server answers watch itself"),
+        Request::Claim(_) => {
+            server.holds(incoming.client);
+            Ok(json!({}))
+        }
+        Request::Release { .. } => Ok(json!({})),
+        Request::Watch { .. } => panic!("the server answers watch itself"),
     };
     server.reply(incoming.client, incoming.id, &result);
     incoming.request != Request::Stop
@@ -121,7 +126,7 @@ fn answer(server: &mut Server, incoming: &Incoming) -> bool {
 
 fn obey(server: &mut Server, order: Order) {
     match order {
-        Order::Tell(event) => server.tell(&event),
+        Order::Tell(event) => server.tell(Form::View, || event),
         Order::Access(access) => server.set_access(access).unwrap(),
         Order::Counters(tx) => tx.send(server.counters()).unwrap(),
     }
@@ -286,6 +291,47 @@ fn idle_clients_make_room_and_busy_ones_do_not() {
             "no room for {LONG:?}: {refused}"
         );
     }
+}
+
+/// A client that holds a claim.
+fn holder(agent: &Loop) -> BufReader<UnixStream> {
+    let mut raw = agent.raw();
+    let key = "a5".repeat(32);
+    send(&raw, "{\"proto\":1}\n");
+    send(&raw, &format!("{{\"id\":1,\"request\":\"claim\",\"product\":\"xsvr\",\"key\":\"{key}\"}}\n"));
+    assert_eq!(line(&mut raw), json!({"id": 1, "ok": {}}));
+    raw
+}
+
+#[test]
+fn a_client_that_holds_a_claim_misses_events_rather_than_lose_it() {
+    let agent = Loop::start();
+    let mut slow = holder(&agent);
+    send(&slow, "{\"id\":2,\"request\":\"watch\"}\n");
+    assert_eq!(line(&mut slow), json!({"id": 2, "ok": {}}));
+    for n in 0..40 {
+        agent.order(Order::Tell(json!({"n": n, "text": "x".repeat(100_000)})));
+    }
+    let counters = agent.counters();
+    assert!(counters.slow == 0 && counters.lost > 20, "{counters:?}");
+    send(&slow, "{\"id\":3,\"request\":\"status\"}\n");
+    let told: Vec<Value> = std::iter::repeat_with(|| line(&mut slow)).take_while(|l| l["id"] != 3).collect();
+    let numbers: Vec<u64> = told.iter().filter_map(|l| l["event"]["n"].as_u64()).collect();
+    assert_eq!(numbers, (0..40 - counters.lost).collect::<Vec<_>>(), "the newest are missing");
+    agent.order(Order::Tell(json!({"n": 99})));
+    assert_eq!(line(&mut slow)["event"]["n"], 99, "and there is room again");
+}
+
+#[test]
+fn a_client_that_holds_a_claim_keeps_its_place() {
+    let agent = Loop::start();
+    let mut holder = holder(&agent);
+    let mut idle = agent.raw();
+    let _watchers: Vec<_> = (2..MAX_CLIENTS).map(|_| agent.client().watch().unwrap()).collect();
+    let _last = agent.client();
+    assert_farewell(&mut idle, "needed the place");
+    send(&holder, "{\"id\":2,\"request\":\"status\"}\n");
+    assert_eq!(line(&mut holder), json!({"id": 2, "ok": {}}));
 }
 
 #[test]

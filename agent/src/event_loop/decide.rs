@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serialnumberd_core::{ClaimId, Event, State};
+use serialnumberd_core::{ClaimId, ClaimView, Coverage, Event, State};
 
 use super::Agent;
 use crate::control::EventView;
+use crate::control::protocol::Form;
 use crate::plugin::{self, Action};
+use crate::record::line::{Raw, RecordLine};
 use crate::record::{Body, Record};
-use crate::verdict::{Facts, PATIENCE};
+use crate::verdict::{Facts, PATIENCE, Policy};
 
 /// Records kept for whoever polls them; who does not poll loses the oldest.
 const RECORDS: usize = 1024;
@@ -84,9 +86,24 @@ impl Agent {
         }
     }
 
+    /// Tells how it stands with every claim, and asks for every verdict: a plugin has started anew and remembers nothing.
+    fn tell_anew(&mut self) {
+        let coverage = self.engine.coverage_state();
+        let conflicts: Vec<Event> =
+            self.engine.claims(self.now).filter_map(|view| conflict_of(view, coverage)).collect();
+        self.ask_anew();
+        // Of these the state alone would not do: who decides wants to know who the holders are.
+        for event in conflicts {
+            let claim = claim_of(&event);
+            self.publish(Body::Engine(event), claim);
+        }
+    }
+
     /// Numbers a record and hands it to everyone; `asks` for verdicts on that claim.
     fn publish(&mut self, body: Body, asks: Option<ClaimId>) {
         self.seq += 1;
+        // Of a claim that was let go meanwhile no verdict would be taken.
+        let asks = asks.filter(|claim| self.held.contains_key(claim));
         let until = self.now.boot.after(PATIENCE);
         let record = Arc::new(Record {
             seq: self.seq,
@@ -96,19 +113,34 @@ impl Agent {
             decide_until_ns: asks.map(|_| until.0),
             body,
         });
-        let asked: BTreeSet<usize> = self.plugins.publish(&record).into_iter().collect();
-        if let Some(held) = asks.and_then(|claim| self.held.get_mut(&claim)) {
-            held.verdict.ask(record.seq, asked, self.plugins.missed(record.seq), self.now.boot);
+        self.ask(&record, asks);
+        if let Some(control) = &mut self.control {
+            let names = |index| Agent::interface_name(&self.links, index);
+            control.tell(Form::View, || EventView::of(&record, &names));
+            control.tell(Form::Record, || RecordLine::of(&record, &names, Raw::Keep));
         }
-        if let Some(control) = self.control.as_mut().filter(|c| c.has_watchers()) {
-            let links = &self.links;
-            control.tell(&EventView::of(&record, &|index| Agent::interface_name(links, index)));
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(&record);
         }
         if self.setup.records {
             self.records.push_back(record);
             if self.records.len() > RECORDS {
                 self.records.pop_front();
             }
+        }
+    }
+
+    /// Hands a record to those who may have an opinion, and notes whose is awaited.
+    fn ask(&mut self, record: &Arc<Record>, asks: Option<ClaimId>) {
+        let mut asked: BTreeSet<Policy> =
+            self.plugins.publish(record).into_iter().map(Policy::Plugin).collect();
+        if self.program.as_mut().is_some_and(|program| program.publish(record)) {
+            asked.insert(Policy::Program);
+        }
+        if let Some(held) = asks.and_then(|claim| self.held.get_mut(&claim)) {
+            let program = self.program.iter().filter(|p| p.missed(record.seq)).map(|_| Policy::Program);
+            let missed = self.plugins.missed(record.seq).map(Policy::Plugin).chain(program);
+            held.verdict.ask(record.seq, asked, missed, self.now.boot);
         }
     }
 
@@ -119,20 +151,21 @@ impl Agent {
             match action {
                 Action::Decided { plugin, claim, decision, answers } => {
                     if let Some(held) = self.held.get_mut(&claim) {
-                        held.verdict.answer(plugin, answers, decision);
+                        held.verdict.answer(Policy::Plugin(plugin), answers, decision);
                     }
                 }
                 Action::NoAnswer { plugin, claim, seq } => {
                     if let Some(held) = self.held.get_mut(&claim) {
-                        held.verdict.fail(plugin, seq);
+                        held.verdict.fail(Policy::Plugin(plugin), seq);
                     }
                 }
                 Action::PutOff { plugin, claim, seq } => {
                     if let Some(held) = self.held.get_mut(&claim) {
-                        held.verdict.put_off(plugin, seq);
+                        held.verdict.put_off(Policy::Plugin(plugin), seq);
                     }
                 }
                 Action::AskAnew { .. } => self.ask_anew(),
+                Action::TellAnew { .. } => self.tell_anew(),
                 Action::Announce { product, probe, .. } => self.announce(product, probe),
             }
         }
@@ -152,19 +185,20 @@ impl Agent {
 
     /// Works out the verdicts; one that changed is a record of its own.
     pub(super) fn settle_verdicts(&mut self) {
-        let late = |h: &super::Held| h.verdict.deadline().is_some_and(|at| at <= self.now.boot);
+        let late = |h: &super::claims::Held| h.verdict.deadline().is_some_and(|at| at <= self.now.boot);
         if !std::mem::take(&mut self.unsettled) && !self.held.values().any(late) {
             return;
         }
         let deciders: Vec<_> = self.plugins.deciders().filter(|d| d.counts).collect();
-        let counted: BTreeSet<usize> = deciders.iter().map(|d| d.plugin).collect();
-        let dead: BTreeSet<usize> = deciders.iter().filter(|d| d.is_dead).map(|d| d.plugin).collect();
+        let plugins = deciders.iter().map(|d| Policy::Plugin(d.plugin));
+        let counted: BTreeSet<Policy> = plugins.chain(self.program.iter().map(|_| Policy::Program)).collect();
+        let dead = deciders.iter().filter(|d| d.is_dead).map(|d| Policy::Plugin(d.plugin)).collect();
         for place in 0..self.held.len() {
             let Some((claim, held)) = self.held.iter_mut().nth(place) else { return };
             let claim = *claim;
             let late = held.verdict.expire(self.now.boot);
-            for plugin in late {
-                *self.counters.late_verdicts.entry(plugin).or_default() += 1;
+            for policy in late {
+                *self.counters.late_verdicts.entry(policy).or_default() += 1;
             }
             let Some(brief) = self.engine.claim_brief(&claim) else { continue };
             let facts = Facts {
@@ -188,6 +222,22 @@ impl Agent {
             }
         }
     }
+}
+
+/// A claim's conflict as it was last told.
+fn conflict_of(view: ClaimView, coverage: Coverage) -> Option<Event> {
+    let conflict = view.conflict?;
+    Some(Event::Duplicate {
+        product: view.product,
+        claim: view.claim,
+        conflict_id: conflict.id,
+        evidence: conflict.evidence,
+        stage: conflict.stage,
+        class: conflict.class,
+        seats: view.seats,
+        coverage,
+        holders: view.holders,
+    })
 }
 
 fn claim_of(event: &Event) -> Option<ClaimId> {

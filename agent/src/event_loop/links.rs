@@ -36,6 +36,7 @@ impl Agent {
         let unjoined = self.sockets.set_interfaces(links.clone());
         let known = links.iter().map(|l| l.interface.clone()).collect();
         self.links = links;
+        self.name_interfaces();
         self.engine.set_interfaces(self.now, &mut os_entropy, known);
         self.broken.retain(|index, _| self.links.iter().any(|l| l.interface.index == *index));
         self.note_unjoined(unjoined);

@@ -6,9 +6,12 @@
 //!
 //! One turn: all input, then time, then consequences, then output.  The clock is read once a turn.
 
+mod claims;
 mod decide;
 mod filing;
 mod links;
+mod program;
+mod recording;
 mod reload;
 mod report;
 mod requests;
@@ -16,15 +19,15 @@ mod start;
 mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serialnumberd_core::{AllOn, ClaimId, ClaimKeys, Engine, Mono, Now, Product, Standard};
+use serialnumberd_core::{AllOn, Engine, Mono, Now, Standard};
 
 use crate::config::Config;
 use crate::control::server::Server;
@@ -34,9 +37,20 @@ use crate::generation::Generation;
 use crate::identity::StateDir;
 use crate::plugin::{HostInfo, PluginHost};
 use crate::record::Record;
-use crate::socket::{Batch, Link, Monitor, Sockets};
-use crate::verdict::ClaimVerdict;
+use crate::recording::Recorder;
+use crate::socket::{self, Batch, Link, Monitor, Sockets};
 use crate::{clock, status};
+
+pub use claims::{ClaimRequest, Owner, Terms};
+pub use program::Program;
+pub(crate) use program::{Audience, Standing};
+pub(crate) use start::derive;
+
+impl AsFd for Agent {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        socket::poll_descriptor(&self.poll)
+    }
+}
 
 /// The loop is about to wait.
 #[derive(Clone, Copy, Debug)]
@@ -58,13 +72,6 @@ pub struct Setup {
     pub control: bool,
     /// Keep the records for [`Agent::poll_record`].
     pub records: bool,
-}
-
-/// A claim as the agent remembers it beside the engine.
-struct Held {
-    product: Product,
-    keys: ClaimKeys,
-    verdict: ClaimVerdict,
 }
 
 /// The agent.
@@ -100,12 +107,15 @@ pub struct Agent {
     state: StateDir,
     archivist: Archivist<requests::Asker>,
     filing: filing::Filing,
-    held: BTreeMap<ClaimId, Held>,
+    held: claims::Book,
+    /// New claims of clients are bounded in time.
+    pace: claims::Pace,
     /// Something happened that a verdict may depend on.
     unsettled: bool,
     /// Sending told the engine something new, after its events were taken: another turn is due at once.
     again: bool,
     plugins: PluginHost,
+    program: Option<Audience>,
     control: Option<Server>,
     checks: Vec<requests::PendingCheck>,
     reloading: Option<reload::Reloading>,
@@ -113,6 +123,7 @@ pub struct Agent {
     stop_wanted: Vec<requests::Asker>,
     counters: Counters,
     records: VecDeque<Arc<Record>>,
+    recorder: Option<Recorder>,
     seq: u64,
     now: Now,
     started: Now,
@@ -129,9 +140,14 @@ pub struct Wake {
 impl Wake {
     /// Makes the loop turn.
     pub fn ring(&self) {
-        use std::io::Write;
-        // A full pipe means that it will turn anyway.
-        let _ = (&*self.end).write(&[1]);
+        ring(&self.end);
+    }
+
+    /// Makes the loop turn as long as there is one: for threads that may outlive it, and then must not keep its
+    /// descriptor.
+    fn bell(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let end = Arc::downgrade(&self.end);
+        Arc::new(move || end.upgrade().iter().for_each(|end| ring(end)))
     }
 
     /// Asks for a clean stop.
@@ -151,6 +167,11 @@ impl Wake {
     pub fn parts(&self) -> (Arc<AtomicBool>, Arc<AtomicBool>, &UnixStream) {
         (Arc::clone(&self.stop), Arc::clone(&self.reload), &self.end)
     }
+}
+
+fn ring(mut end: &UnixStream) {
+    // A full pipe means that it will turn anyway.
+    let _ = end.write(&[1]);
 }
 
 /// What [`Agent::dispatch`] left.
@@ -240,11 +261,11 @@ impl Agent {
         self.engine.shut_down(self.now, &mut os_entropy);
         self.flush_transmits();
         self.close_evidence();
-        let Agent { plugins, setup, control, stop_wanted, sockets, archivist, state, .. } = self;
+        let Agent { plugins, setup, control, stop_wanted, sockets, archivist, state, recorder, .. } = self;
         // Whoever is abandoned was named in the log.
         let _abandoned = plugins.stop(setup.config.agent.stop_timeout);
         // In this order: the next agent may have the directory once nobody writes to it.
-        drop(archivist);
+        drop((archivist, recorder));
         drop((sockets, state));
         if let Some(mut control) = control {
             control.hide();

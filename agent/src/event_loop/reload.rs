@@ -1,10 +1,10 @@
 //! Reading the configuration again, as a transaction: all of it holds, or the old one stays.
 
 use serde_json::{Value, json};
-use serialnumberd_core::{ClaimId, ClaimKeys};
+use serialnumberd_core::ClaimKeys;
 
 use super::requests::Asker;
-use super::start::{core_license, derive, settings, with_place};
+use super::start::{derive, settings, with_place};
 use super::{Agent, os_entropy};
 use crate::clock;
 use crate::config::{Config, LicenseConfig};
@@ -97,43 +97,17 @@ impl Agent {
         if old.agent.interfaces != agent.interfaces {
             self.look_at_links();
         }
-        let wanted: Vec<ClaimId> = keys.iter().map(ClaimKeys::id).collect();
-        let gone: Vec<ClaimId> = self.held.keys().filter(|id| !wanted.contains(id)).copied().collect();
-        for claim in gone {
-            self.engine.release(self.now, &mut os_entropy, &claim);
-            if let Some(held) = self.held.remove(&claim) {
-                self.plugins.set_holders(held.product, None);
-            }
-        }
-        let licenses = self.setup.config.licenses.clone();
-        for (license, keys) in licenses.iter().zip(keys) {
-            self.take_license(license, keys, &old);
-        }
-        self.plugins.set_claims(self.held.iter().map(|(claim, held)| (*claim, held.product)).collect());
+        let expelled = self.configure_claims(self.licenses(keys));
         if self.setup.config.plugins != old.plugins {
             self.ask_anew();
         }
         let unwise = self.setup.config.warnings.iter().map(ToString::to_string);
-        let warnings: Vec<String> = unwise.chain(unreachable).collect();
+        let warnings: Vec<String> = unwise.chain(unreachable).chain(expelled).collect();
         warnings.iter().for_each(|w| log::warn!("{w}"));
         log::info!("the configuration was reloaded");
         if let Some(asker) = asker {
             let answer: Value = json!({ "warnings": warnings });
             self.reply(asker, &Ok(answer));
-        }
-    }
-
-    /// A license of the new configuration: new here, changed, or as it was.
-    fn take_license(&mut self, license: &LicenseConfig, keys: ClaimKeys, old: &Config) {
-        if !self.held.contains_key(&keys.id()) {
-            if let Err(error) = self.claim(license, keys) {
-                log::error!("{error}");
-            }
-            return;
-        }
-        let before = old.licenses.iter().find(|l| l.product == license.product);
-        if before.is_some_and(|b| b != license) {
-            self.engine.relicense(self.now, &mut os_entropy, core_license(license, keys, 0));
         }
     }
 }

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use serialnumberd_core::{ClaimView, ConflictView, EvidencePair, Mono, Stage, crypto};
+use serialnumberd_core::{ClaimId, ClaimView, ConflictView, EvidencePair, Mono, Stage, crypto};
 
-use super::{Agent, host_name};
+use super::{Agent, Owner, host_name};
 use crate::counters::Counters;
 use crate::status::{
-    self, AgentStatus, ClaimStatus, ConflictStatus, CoverageStatus, HolderStatus, InterfaceStatus,
-    InventoryEntry, NextStep, Opinion, PluginStatus, Status, rfc3339, wall_time,
+    self, AgentStatus, ClaimStatus, ClaimantStatus, ConflictStatus, CoverageStatus, HolderStatus,
+    InterfaceStatus, InventoryEntry, NextStep, Opinion, PluginStatus, Status, rfc3339, wall_time,
 };
+use crate::verdict::Policy;
+
+/// What the program that embeds the agent is called among those who have opinions; no plugin's id has parentheses.
+const PROGRAM: &str = "(program)";
 
 impl Agent {
     pub(super) fn report(&mut self) -> Status {
@@ -76,6 +80,7 @@ impl Agent {
             group: view.group.clone(),
             role: if view.standby { "standby" } else { "active" }.to_owned(),
             standbys: view.standbys,
+            held_by: self.report_claimants(&view.claim),
             since: (view.since_ms > 0).then(|| rfc3339(view.since_ms)),
             holders: view.holders.iter().map(|h| HolderStatus::of(h, &self.now, &names)).collect(),
             holders_full: view.more_holders > 0,
@@ -85,16 +90,28 @@ impl Agent {
         }
     }
 
+    fn report_claimants(&self, claim: &ClaimId) -> Vec<ClaimantStatus> {
+        let claimants = self.held.get(claim).into_iter().flat_map(|held| &held.claimants);
+        let claimants = claimants.map(|claimant| ClaimantStatus {
+            kind: if claimant.owner == Owner::Configuration { "configuration" } else { "program" }.to_owned(),
+            program: Some(claimant.program.clone()).filter(|name| !name.is_empty()),
+            pid: claimant.pid,
+        });
+        claimants.collect()
+    }
+
     fn report_opinions(&self, verdict: &crate::verdict::ClaimVerdict) -> Vec<Opinion> {
-        let deciders = self.plugins.deciders();
-        deciders
-            .filter_map(|d| {
-                let decision = verdict.opinions.get(&d.plugin)?;
+        let plugins = self.plugins.deciders().map(|d| (Policy::Plugin(d.plugin), d.id, d.counts));
+        let program = self.program.iter().map(|_| (Policy::Program, PROGRAM, true));
+        plugins
+            .chain(program)
+            .filter_map(|(policy, id, counted)| {
+                let decision = verdict.opinions.get(&policy)?;
                 Some(Opinion {
-                    plugin: d.id.to_owned(),
+                    plugin: id.to_owned(),
                     verdict: decision.verdict.to_string(),
                     reason: decision.reason.clone(),
-                    counted: d.counts,
+                    counted,
                 })
             })
             .collect()
@@ -172,7 +189,10 @@ impl Agent {
                 id: p.id,
                 path: p.path.display().to_string(),
                 version: p.version,
-                isolation: "thread".to_owned(),
+                isolation: p.isolation.as_str().to_owned(),
+                pid: p.pid,
+                crashes: p.crashes,
+                sandbox: p.sandbox,
                 verdict: p.verdict.as_str().to_owned(),
                 health: p.health.as_str().to_owned(),
                 why: p
@@ -185,7 +205,7 @@ impl Agent {
                 granted: p.granted.names().map(str::to_owned).collect(),
                 errors: p.errors,
                 last_error: p.last_error,
-                late: self.counters.late_verdicts.get(&place).copied().unwrap_or(0),
+                late: self.counters.late_verdicts.get(&Policy::Plugin(place)).copied().unwrap_or(0),
                 longest_call_ms: p.slowest_call_ns / 1_000_000,
                 metrics: p.metrics.into_iter().map(|m| (m.name, m.value)).collect(),
                 detail: p.detail.and_then(|text| serde_json::from_str(&text).ok()),
@@ -205,6 +225,7 @@ impl Agent {
             ("control_accepted".to_owned(), control.accepted),
             ("control_refused".to_owned(), control.refused),
             ("control_slow".to_owned(), control.slow),
+            ("control_lost".to_owned(), control.lost),
         ]);
         status::Counters {
             received: counters.received(),

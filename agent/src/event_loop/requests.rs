@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 use serialnumberd_core::{Mono, Product, State};
 
-use super::{Agent, os_entropy};
-use crate::control::protocol::{CheckAnswer, Request};
+use super::{Agent, ClaimRequest, Owner, os_entropy};
+use crate::control::protocol::{CheckAnswer, ClaimAnswer, Request};
 use crate::control::server::{ClientId, Incoming};
 use crate::evidence::Wanted;
 use crate::record::Verdict;
-use crate::verdict::PATIENCE;
+use crate::verdict::{PATIENCE, STILL_PROBING};
 
 /// Who asked.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,11 @@ pub(super) struct PendingCheck {
 
 impl Agent {
     pub(super) fn serve_control(&mut self) {
-        let incoming = self.control.as_mut().map(|c| c.turn()).unwrap_or_default();
+        let Some(control) = &mut self.control else { return };
+        let (incoming, gone) = (control.turn(), control.take_gone());
+        for client in gone {
+            self.drop_claims(Owner::Client(client));
+        }
         for Incoming { client, id, request } in incoming {
             self.serve(Asker { client, id }, request);
         }
@@ -60,9 +64,29 @@ impl Agent {
                     self.reply(asker, &Err(sentence));
                 }
             }
+            Request::Claim(request) => {
+                let answer = self.claim_for(asker.client, request);
+                self.reply(asker, &answer);
+            }
+            Request::Release { product } => {
+                let answer = self.drop_claim(Owner::Client(asker.client), product).map(|()| json!({}));
+                self.reply(asker, &answer);
+            }
             // The server keeps the list of watchers.
-            Request::Watch => self.reply(asker, &Ok(json!({}))),
+            Request::Watch { .. } => self.reply(asker, &Ok(json!({}))),
         }
+    }
+
+    fn claim_for(&mut self, client: ClientId, request: ClaimRequest) -> Result<Value, String> {
+        // Of one that asked and left in the same turn nobody would ever tell that it has gone.
+        if !self.control.as_ref().is_some_and(|control| control.is_here(client)) {
+            return Err("the client has gone".to_owned());
+        }
+        let id = self.take_claim(Owner::Client(client), request)?;
+        if let Some(control) = &mut self.control {
+            control.holds(client);
+        }
+        serde_json::to_value(ClaimAnswer { claim: id.to_string() }).map_err(|e| e.to_string())
     }
 
     fn probe(&mut self, product: Option<Product>) -> Result<Value, String> {
@@ -76,7 +100,7 @@ impl Agent {
     fn not_held(&self, product: Product) -> String {
         let held: Vec<&str> = self.held.values().map(|h| h.product.as_str()).collect();
         let held = if held.is_empty() { "none".to_owned() } else { held.join(", ") };
-        format!("no license for {product} is configured here; configured: {held}")
+        format!("no license for {product} is claimed here; claimed: {held}")
     }
 
     /// Answers the checks that need not wait any longer.
@@ -110,11 +134,7 @@ impl Agent {
         let state = self.engine.claim_brief(claim).ok_or_else(|| self.not_held(product))?.state;
         let decision = &held.verdict.decision;
         let probing = state == State::Probing && decision.verdict == Verdict::ABSTAIN;
-        let reason = if probing {
-            "still probing whether another host holds this license".to_owned()
-        } else {
-            decision.reason.clone()
-        };
+        let reason = if probing { STILL_PROBING.to_owned() } else { decision.reason.clone() };
         let answer = CheckAnswer {
             product: product.to_string(),
             state: state.to_string(),

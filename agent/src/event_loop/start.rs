@@ -9,12 +9,13 @@ use std::sync::atomic::AtomicBool;
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use serialnumberd_core::{
-    ClaimKeys, Crypto as _, Engine, Identity, License, Serial, Settings, Standard, wire::HostName,
+    ClaimKeys, Crypto as _, Engine, Identity, Serial, Settings, Standard, wire::HostName,
 };
 
+use super::claims::Pace;
 use super::filing::Filing;
 use super::requests::Asker;
-use super::{Agent, Held, Setup, Wake, host_info, host_name, os_entropy};
+use super::{Agent, Program, Setup, Wake, host_info, host_name, os_entropy};
 use crate::clock;
 use crate::config::{AgentConfig, Config, LicenseConfig};
 use crate::control::{Access, server::Server};
@@ -22,9 +23,8 @@ use crate::counters::Counters;
 use crate::evidence::{Archivist, Shelf};
 use crate::generation::Generation;
 use crate::identity::StateDir;
-use crate::plugin::{Clocks, PluginError, PluginHost};
-use crate::socket::{Batch, Family, Monitor, Sockets};
-use crate::verdict::ClaimVerdict;
+use crate::plugin::{Clocks, PluginError, PluginHost, PluginSpec};
+use crate::socket::{Adopted, Batch, Family, Monitor, Sockets};
 
 pub(super) const V4: Token = Token(0);
 pub(super) const V6: Token = Token(1);
@@ -42,8 +42,16 @@ impl Agent {
     /// # Errors
     /// One sentence that says what, where, and what to do.
     pub fn start(setup: Setup) -> Result<Agent, String> {
+        Agent::embed(setup, Program::default())
+    }
+
+    /// As [`Agent::start`], with what the program that embeds it brings.
+    ///
+    /// # Errors
+    /// As [`Agent::start`].
+    pub fn embed(mut setup: Setup, program: Program) -> Result<Agent, String> {
+        let sockets = open_sockets(&mut setup.config.agent, program.sockets)?;
         let agent = &setup.config.agent;
-        let sockets = Sockets::bind(agent.port, agent.address).map_err(|e| e.to_string())?;
         let now = clock::now();
         let state = StateDir::open(&agent.state_dir)?;
         let identity = Identity { seed: state.seed()?, runs: state.runs() };
@@ -62,7 +70,7 @@ impl Agent {
         };
         let engine = Engine::new(now, &mut os_entropy, &identity, settings(agent));
         let keys: Vec<ClaimKeys> = setup.config.licenses.iter().map(derive).collect::<Result<_, _>>()?;
-        let plugins = start_plugins(&setup, &wake, &keys)?;
+        let plugins = start_plugins(&setup, program.plugins, &wake, &keys)?;
         let archivist = archivist(&state, &identity, &wake);
         let mut agent = Agent {
             poll,
@@ -89,15 +97,18 @@ impl Agent {
             archivist,
             filing: Filing::default(),
             held: BTreeMap::new(),
+            pace: Pace::default(),
             unsettled: true,
             again: false,
             plugins,
+            program: program.audience,
             control,
             checks: Vec::new(),
             reloading: None,
             stop_wanted: Vec::new(),
             counters: Counters::default(),
             records: VecDeque::new(),
+            recorder: None,
             seq: 0,
             // Deriving keys and starting plugins took its time; that was no stall.
             now: clock::now(),
@@ -106,28 +117,12 @@ impl Agent {
         };
         agent.look_to_itself();
         agent.look_at_links();
-        let licenses = agent.setup.config.licenses.clone();
-        for (license, keys) in licenses.iter().zip(keys) {
-            agent.claim(license, keys)?;
-        }
+        agent.claim_licenses(keys)?;
         agent.log_start();
         if let Some(control) = &mut agent.control {
             control.publish()?;
         }
         Ok(agent)
-    }
-
-    /// Claims a license whose keys are derived.
-    pub(super) fn claim(&mut self, license: &LicenseConfig, keys: ClaimKeys) -> Result<(), String> {
-        let id = keys.id();
-        let since_ms = self.state.since_ms(&id);
-        let held = Held { product: license.product, keys: keys.clone(), verdict: ClaimVerdict::default() };
-        self.engine
-            .claim(self.now, &mut os_entropy, core_license(license, keys, since_ms))
-            .map_err(|e| format!("license {}: {e}", license.product))?;
-        self.held.insert(id, held);
-        self.remember_since();
-        Ok(())
     }
 
     /// Keeps since when claims are held.
@@ -164,6 +159,17 @@ impl Agent {
     }
 }
 
+/// Own sockets, where none were adopted.  The configuration then has their port and address, whatever it had before.
+fn open_sockets(agent: &mut AgentConfig, adopted: Adopted) -> Result<Sockets, String> {
+    let sockets = if adopted.is_empty() {
+        Sockets::bind(agent.port, agent.address).map_err(|e| e.to_string())?
+    } else {
+        Sockets::adopt(adopted)?
+    };
+    (agent.port, agent.address) = (sockets.port(), sockets.address());
+    Ok(sockets)
+}
+
 fn make_wake() -> Result<(UnixStream, Wake), String> {
     let fail = |e: std::io::Error| format!("no wake-up pipe can be made: {e}");
     let (read_end, write_end) = UnixStream::pair().map_err(fail)?;
@@ -191,17 +197,20 @@ fn register(
 }
 
 fn archivist(state: &StateDir, identity: &Identity, wake: &Wake) -> Archivist<Asker> {
-    let bell = wake.clone();
-    let signer = Standard::signer(&identity.seed);
-    Archivist::new(Shelf::of(state.path()), signer, Arc::new(move || bell.ring()))
+    Archivist::new(Shelf::of(state.path()), Standard::signer(&identity.seed), wake.bell())
 }
 
-fn start_plugins(setup: &Setup, wake: &Wake, keys: &[ClaimKeys]) -> Result<PluginHost, String> {
-    let specs = setup.config.plugin_specs().map_err(|e| e.to_string())?;
-    let bell = wake.clone();
+fn start_plugins(
+    setup: &Setup,
+    more: Vec<PluginSpec>,
+    wake: &Wake,
+    keys: &[ClaimKeys],
+) -> Result<PluginHost, String> {
+    let mut specs = setup.config.plugin_specs().map_err(|e| e.to_string())?;
+    specs.extend(more);
     let clocks = Clocks { boot: Arc::new(clock::boottime_ns), wall: Arc::new(clock::wall_ns) };
     let claims = setup.config.licenses.iter().zip(keys).map(|(l, keys)| (keys.id(), l.product)).collect();
-    PluginHost::start(specs, Arc::new(move || bell.ring()), &host_info(), clocks, claims)
+    PluginHost::start(specs, wake.bell(), &host_info(), clocks, claims)
         .map_err(|e| with_place(&setup.config, &e))
 }
 
@@ -225,20 +234,8 @@ pub(super) fn settings(agent: &AgentConfig) -> Settings {
 }
 
 /// Derives a license's keys; takes some 30 ms.
-pub(super) fn derive(license: &LicenseConfig) -> Result<ClaimKeys, String> {
+pub(crate) fn derive(license: &LicenseConfig) -> Result<ClaimKeys, String> {
     let serial =
         Serial::new(license.serial.expose()).map_err(|e| format!("license {}: {e}", license.product))?;
     Ok(ClaimKeys::derive::<serialnumberd_core::Standard>(&license.product, &serial))
-}
-
-pub(super) fn core_license(license: &LicenseConfig, keys: ClaimKeys, since_ms: u64) -> License {
-    License {
-        product: license.product,
-        keys,
-        seats: license.seats,
-        group: license.group.clone(),
-        standby: license.standby,
-        standbys: license.standbys,
-        since_ms,
-    }
 }

@@ -15,6 +15,7 @@ use serialnumberd_core::EvidenceId;
 use super::file::Signer;
 use super::{Case, Shelf, seal};
 use crate::control::protocol::{EvidenceList, EvidenceText};
+use crate::logging::Scope;
 
 /// Jobs that wait: when more clients than these ask at once, the others are told to ask again.
 const WAITING: usize = 64;
@@ -110,7 +111,8 @@ impl<A: Send + 'static> Archivist<A> {
                 bell();
             }
         };
-        let thread = Builder::new().name("evidence".to_owned()).spawn(work);
+        let scope = Scope::present();
+        let thread = Builder::new().name("evidence".to_owned()).spawn(move || scope.within(work));
         self.thread = Some(thread.map_err(|e| format!("no thread can be started: {e}"))?);
         Ok(self.jobs.insert(jobs))
     }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serialnumberd_core::evidence::{Exchange, Exhibit, Proof};
 use serialnumberd_core::{ClaimId, Class, Coverage, Installation, Product, ResolvedCause, Stage};
 
-use super::{Case, hex, id_of_text};
+use super::{Case, id_of_text};
+use crate::hex;
 use crate::status::{parse_rfc3339, rfc3339};
 
 /// The first member: what the rest is.

@@ -11,8 +11,9 @@ use serialnumberd_core::Standard;
 use serialnumberd_core::crypto::{sign_evidence, verify_evidence};
 use serialnumberd_core::limits::EVIDENCE_PAIRS;
 
+use super::Case;
 use super::document::{Document, FORMAT};
-use super::{Case, hex};
+use crate::hex;
 use crate::text::clean;
 
 /// The longest file that is read.

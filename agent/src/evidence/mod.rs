@@ -9,7 +9,6 @@ mod document;
 mod file;
 #[cfg(test)]
 pub(crate) mod fixture;
-mod hex;
 mod shelf;
 
 use serialnumberd_core::evidence::{Exhibit, Findings, check};
@@ -19,6 +18,8 @@ pub(crate) use archivist::{Archivist, Done, Wanted};
 pub(crate) use file::{LONGEST, open, seal};
 pub(crate) use shelf::Shelf;
 pub use shelf::Summary as EvidenceSummary;
+
+use crate::hex;
 
 /// The evidence of one conflict with what its recorder says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,18 +5,18 @@
 
 use std::sync::Arc;
 
-use serialnumberd_core::ClaimId;
 use serialnumberd_plugin::abi::{slnd_decision, slnd_event};
 
 use super::calls::{CallError, Calls};
 use super::host_table::read_answer;
-use super::outbox::{Item, Lost};
-use super::text_room::InterfaceNames;
+use super::outbox::{Answer, Item, Lost};
+use super::text_room::{InterfaceNames, Interfaces};
 use super::timers::Due;
 use super::view::{Sight, Slot};
-use crate::record::{Decision, Record};
+use crate::record::Record;
 
-pub(super) struct Batch {
+/// A batch; its buffers are used again for the next.
+pub struct Batch {
     slots: Vec<Slot>,
     used: usize,
     out: Vec<slnd_decision>,
@@ -26,15 +26,10 @@ pub(super) struct Batch {
     raw: bool,
 }
 
-/// A verdict that was awaited.
-pub(super) struct Answer {
-    pub(super) claim: ClaimId,
-    pub(super) seq: u64,
-    pub(super) decision: Decision,
-}
-
 impl Batch {
-    pub(super) fn new(capacity: usize, raw: bool) -> Batch {
+    /// An empty one for `capacity` events, of which whoever gets it may see the datagrams if `raw`.
+    #[must_use]
+    pub fn new(capacity: usize, raw: bool) -> Batch {
         Batch {
             slots: Vec::new(),
             used: 0,
@@ -47,15 +42,30 @@ impl Batch {
     }
 
     /// How many more events it takes.
-    pub(super) fn room(&self) -> usize {
+    #[must_use]
+    pub fn room(&self) -> usize {
         self.capacity - self.used
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// How many events it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.used
     }
 
-    pub(super) fn add(&mut self, item: Item) {
+    /// From here on interfaces are called by these names.
+    pub(crate) fn learn(&mut self, interfaces: Option<Arc<Interfaces>>) {
+        self.names.learn(interfaces);
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
+    /// Takes one more, for which there must be [`Batch::room`].
+    pub fn add(&mut self, item: Item) {
         match item {
             Item::Event { record, decide } => self.add_record(record, decide),
             Item::Lost(lost) => self.add_lost(&lost),
@@ -91,6 +101,24 @@ impl Batch {
 
     /// Gives the batch to the plugin, empties it, and returns the answers that were awaited.
     pub(super) fn deliver(&mut self, calls: &Calls) -> (Vec<Answer>, Result<(), CallError>) {
+        // SAFETY: what `hand_over` promises is what the call needs.
+        self.hand_over(|events, out| unsafe { calls.on_events(events, out) })
+    }
+
+    /// The same, of events that come from a recording.
+    pub(super) fn replay(&mut self, calls: &Calls) -> (Vec<Answer>, Result<(), CallError>) {
+        self.slots[..self.used].iter_mut().for_each(Slot::mark_replayed);
+        self.deliver(calls)
+    }
+
+    /// Shows the events as the ABI has them, with room for a decision on each, empties the batch, and returns the
+    /// answers that were awaited beside what `give` returned.
+    ///
+    /// While `give` runs each pointer is to a whole event, and all that an event points to lives; neither changes.
+    pub fn hand_over<R>(
+        &mut self,
+        give: impl FnOnce(&[*const slnd_event], &mut [slnd_decision]) -> R,
+    ) -> (Vec<Answer>, R) {
         let slots = &self.slots[..self.used];
         self.events.clear();
         self.events.extend(slots.iter().map(Slot::event));
@@ -98,9 +126,9 @@ impl Batch {
             // Only what is read: a reason ends at its first NUL, so the other bytes need no wiping.
             (decision.verdict, decision.zero, decision.reason[0]) = (0, 0, 0);
         }
-        // SAFETY: each slot holds a whole event and, in its own buffers or its record, all that it points
-        // to; nothing of them changes or moves before `clear`.
-        let result = unsafe { calls.on_events(&self.events, &mut self.out[..self.used]) };
+        // Each slot holds a whole event and, in its own buffers or its record, all that it points to; nothing of them
+        // changes or moves before `clear`.
+        let result = give(&self.events, &mut self.out[..self.used]);
         let asked = slots.iter().zip(&self.out).filter_map(|(slot, answer)| Some((slot.asked?, answer)));
         let answers = asked
             .map(|((claim, seq), answer)| Answer { claim, seq, decision: read_answer(answer) })

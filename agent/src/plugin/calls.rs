@@ -67,7 +67,6 @@ impl Calls {
     }
 
     pub(super) fn configure(&self, settings: &Settings, is_reload: bool) -> Result<(), CallError> {
-        let Some(configure) = self.slots.configure else { return Ok(()) };
         let text = |text: &str| {
             let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() + 1));
             bytes.extend_from_slice(text.as_bytes());
@@ -79,8 +78,22 @@ impl Calls {
         let view = |bytes: &[u8]| slnd_str { ptr: bytes.as_ptr().cast(), len: bytes.len() - 1 };
         let options: Vec<slnd_kv> =
             texts.iter().map(|(key, value)| slnd_kv { key: view(key), value: view(value) }).collect();
+        // SAFETY: the options and their texts live until it returns.
+        unsafe { self.configure_with(&options, is_reload) }
+    }
+
+    /// The same with options that the caller has laid out.
+    ///
+    /// # Safety
+    /// The texts of the options end with a NUL and can be read until this returns.
+    pub(super) unsafe fn configure_with(
+        &self,
+        options: &[slnd_kv],
+        is_reload: bool,
+    ) -> Result<(), CallError> {
+        let Some(configure) = self.slots.configure else { return Ok(()) };
         let mut error = slnd_error::NONE;
-        // SAFETY: `state` is what `create` made; the options and their texts live until it returns.
+        // SAFETY: `state` is what `create` made; the caller's promise for the options.
         let status = self.timed(Call::Configure, || unsafe {
             configure(self.state, options.as_ptr(), options.len(), u32::from(is_reload), &raw mut error)
         });
@@ -116,17 +129,27 @@ impl Calls {
 
     /// The plugin's own status, if it tells one that fits.
     pub(super) fn status(&self) -> Result<Option<Vec<u8>>, CallError> {
-        let Some(tell) = self.slots.status else { return Ok(None) };
+        if !self.has_status() {
+            return Ok(None);
+        }
         let mut json: Vec<u8> = vec![0; STATUS_MAX];
-        let mut need = 0;
-        // SAFETY: `state` is what `create` made; the buffer has the room that is stated.
-        let status = self.timed(Call::Status, || unsafe {
-            tell(self.state, json.as_mut_ptr().cast::<c_char>(), json.len(), &raw mut need)
-        });
-        outcome(Call::Status, status, &slnd_error::NONE)?;
+        // SAFETY: the buffer has the room that is stated.
+        let need = unsafe { self.status_into(json.as_mut_ptr().cast::<c_char>(), json.len())? };
         let fits = need <= json.len();
         json.truncate(need);
         Ok(fits.then_some(json))
+    }
+
+    /// Has the status written into a room, if that suffices; how many bytes it takes.
+    ///
+    /// # Safety
+    /// `json` has room for `cap` bytes, which are not read before this returns.
+    pub(super) unsafe fn status_into(&self, json: *mut c_char, cap: usize) -> Result<usize, CallError> {
+        let Some(tell) = self.slots.status else { return Err(unset(Call::Status)) };
+        let mut need = 0;
+        // SAFETY: `state` is what `create` made; the caller's promise for the room.
+        let status = self.timed(Call::Status, || unsafe { tell(self.state, json, cap, &raw mut need) });
+        outcome(Call::Status, status, &slnd_error::NONE).map(|()| need)
     }
 
     pub(super) fn has_status(&self) -> bool {
@@ -142,11 +165,21 @@ impl Calls {
 
     /// Stops and frees the instance; between the two the host's functions close.
     pub(super) fn stop_and_destroy(self) {
+        self.stop();
+        self.shared.close();
+        self.destroy();
+    }
+
+    /// The last call but one.
+    pub(super) fn stop(&self) {
         if let Some(stop) = self.slots.stop {
-            // SAFETY: `state` is what `create` made; this is the last call but one.
+            // SAFETY: `state` is what `create` made.
             self.timed(Call::Stop, || unsafe { stop(self.state) });
         }
-        self.shared.close();
+    }
+
+    /// The last call.
+    pub(super) fn destroy(self) {
         if let Some(destroy) = self.slots.destroy {
             // SAFETY: `state` is what `create` made, and is used no more: `self` ends here.
             self.timed(Call::Destroy, || unsafe { destroy(self.state) });

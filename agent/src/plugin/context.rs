@@ -10,18 +10,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 
 use rtrb::{Producer, PushError};
-use serialnumberd_core::{ClaimId, Product};
+use serialnumberd_core::{ClaimId, HolderView, Product};
 use serialnumberd_plugin::abi::{
     SLND_E_CLOSED, SLND_E_DENIED, SLND_E_INVALID, SLND_E_NOMEM, SLND_OK, SLND_TIMER_BEAT, slnd_perms,
     slnd_status,
 };
 
+use super::handshake::Doorbell;
+use super::kept::keep;
 use super::limits::WAKES;
 use super::log_line::{self, Rate};
 use super::mailbox::Mailbox;
 use super::permission::Permissions;
-use super::shared::{Claims, Clocks, Doorbell, HolderTable, Message, Shared};
+use super::shared::{Claims, Clocks, HolderTable, Message, Shared};
+use super::text_room::Interfaces;
 use super::timers::{Due, Timers};
+use crate::logging::Scope;
 
 thread_local! {
     /// The instance whose own thread this is.
@@ -44,8 +48,36 @@ pub(super) struct Context {
     timers: Mutex<Timers>,
     wakes: Mutex<Vec<u64>>,
     log_rate: Mutex<Rate>,
-    holders: Mutex<Option<Arc<HolderTable>>>,
+    /// A thread that the plugin made writes to the agent's log, too.
+    scope: Scope,
+    holders: HolderSource,
     claims: Mutex<Option<Arc<Claims>>>,
+    interfaces: Mutex<Option<Arc<Interfaces>>>,
+}
+
+/// Whose context it is.
+pub(super) struct Seat {
+    pub(super) id: String,
+    pub(super) granted: Permissions,
+    pub(super) shared: Arc<Shared>,
+    pub(super) clocks: Clocks,
+}
+
+/// Asks whoever has the table for the holders of a product's claim; `None` if it is not held.
+pub(super) type AskHolders = Box<dyn Fn(Product) -> Option<Arc<[HolderView]>> + Send + Sync>;
+
+/// Where holders are looked up.
+pub(super) enum HolderSource {
+    /// In the table that the loop publishes.
+    Published(Mutex<Option<Arc<HolderTable>>>),
+    /// In another process.
+    Asked(AskHolders),
+}
+
+impl HolderSource {
+    pub(super) fn published() -> HolderSource {
+        HolderSource::Published(Mutex::default())
+    }
 }
 
 /// What the loop published last.
@@ -60,15 +92,14 @@ fn newest<T>(seen: &Mutex<Option<Arc<T>>>, mailbox: &Mailbox<Arc<T>>) -> Option<
 impl Context {
     /// To be made on the instance's own thread.
     pub(super) fn new(
-        id: String,
-        granted: Permissions,
-        shared: Arc<Shared>,
-        clocks: Clocks,
+        seat: Seat,
         doorbell: Arc<Doorbell>,
         messages: Producer<Message>,
+        holders: HolderSource,
     ) -> &'static Context {
+        let Seat { id, granted, shared, clocks } = seat;
         let log_rate = Mutex::new(Rate::new((clocks.boot)()));
-        let context: &'static Context = Box::leak(Box::new(Context {
+        let context = keep(Context {
             id,
             shared,
             clocks,
@@ -79,9 +110,11 @@ impl Context {
             timers: Mutex::default(),
             wakes: Mutex::default(),
             log_rate,
-            holders: Mutex::default(),
+            scope: Scope::present(),
+            holders,
             claims: Mutex::default(),
-        }));
+            interfaces: Mutex::default(),
+        });
         WORKER_OF.set(context);
         context
     }
@@ -108,6 +141,10 @@ impl Context {
     }
 
     pub(super) fn log(&self, level: log::Level, bytes: &[u8]) {
+        self.scope.within(|| self.log_line(level, bytes));
+    }
+
+    fn log_line(&self, level: log::Level, bytes: &[u8]) {
         if !log::log_enabled!(target: &self.id, level) {
             return;
         }
@@ -161,8 +198,17 @@ impl Context {
         self.doorbell.ring();
     }
 
-    pub(super) fn holders(&self) -> Option<Arc<HolderTable>> {
-        newest(&self.holders, &self.shared.holders)
+    /// The holders of a product's claim; `None` if it is not held.
+    pub(super) fn holders(&self, product: Product) -> Option<Arc<[HolderView]>> {
+        match &self.holders {
+            HolderSource::Published(seen) => newest(seen, &self.shared.holders)?.get(&product).cloned(),
+            HolderSource::Asked(ask) => ask(product),
+        }
+    }
+
+    /// Names of interfaces that were told; `None`: the kernel is to be asked.
+    pub(super) fn interfaces(&self) -> Option<Arc<Interfaces>> {
+        newest(&self.interfaces, &self.shared.interfaces)
     }
 
     /// Whether a claim is held here.

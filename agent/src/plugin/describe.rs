@@ -9,15 +9,16 @@ use serialnumberd_plugin::abi::{
     SLND_EV_TICK, slnd_ev_bit, slnd_kind,
 };
 
-use super::begin::grant;
+use super::begin::{Code, Facts, settle};
 use super::descriptor;
 use super::error::PluginError;
 use super::file;
 use super::host::examine;
 use super::manifest::{self, Manifest};
-use super::options::{self, OptionSpec};
+use super::options::OptionSpec;
 use super::permission::Permissions;
-use super::spec::PluginSpec;
+use super::process;
+use super::spec::{Isolation, PluginSpec};
 
 const KINDS: [(slnd_kind, &str); 7] = [
     (SLND_EV_ANNOUNCEMENT, "announcement"),
@@ -77,8 +78,13 @@ pub fn describe(path: &Path) -> Result<Description, PluginError> {
 /// # Errors
 /// Which rule is broken, and for an option which key.
 pub fn check(spec: &PluginSpec) -> Result<(), PluginError> {
-    let (file, manifest, granted) = examine(spec)?;
-    let descriptor = descriptor::load(file, &manifest)?;
-    grant(&manifest.id, granted, &descriptor)?;
-    options::resolve(&manifest.id, &descriptor.options, &spec.options).map(drop)
+    let (code, granted) = examine(spec)?;
+    let id = code.id().to_owned();
+    let facts = match (code, spec.isolation) {
+        (Code::File(file, manifest), Isolation::Process) => {
+            process::describe(file, manifest, spec.process.clone(), &spec.state_dir)?
+        }
+        (code, _) => Facts::of(&code.load()?),
+    };
+    settle(&id, &facts, granted, (&spec.options, spec.texts)).map(drop)
 }

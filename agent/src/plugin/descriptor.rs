@@ -59,13 +59,23 @@ pub(super) fn load(file: File, manifest: &Manifest) -> Result<Descriptor, Plugin
         let what = format!("{} returned no descriptor", SLND_PLUGIN_ENTRY.to_string_lossy());
         return Err(PluginError::file(path, Rule::Entry, what));
     }
-    // SAFETY: not NULL, aligned, and by the ABI it points to a constant descriptor; the reads within are
-    // ordered so that each is covered by what was checked before.
+    // SAFETY: not NULL, aligned, and by the ABI it points to a constant descriptor.
+    let descriptor = unsafe { read(raw, path)? };
+    check_identity(&descriptor, manifest)?;
+    Ok(descriptor)
+}
+
+/// Reads a descriptor and checks what can be checked without its file.
+///
+/// # Safety
+/// `raw` is aligned and points to what a plugin says is its descriptor: constant for ever, as are the texts and
+/// options that it points to.
+pub(super) unsafe fn read(raw: *const slnd_plugin, path: &Path) -> Result<Descriptor, PluginError> {
+    // SAFETY: as for this function; the reads within are ordered so that each is covered by what was checked before.
     let raw = unsafe { read_struct(raw, path)? };
     // SAFETY: size and canary were right, so the texts and options are where the ABI says.
     let descriptor = unsafe { read_contents(raw, path)? };
-    check_identity(&descriptor, manifest)?;
-    options::check_table(&manifest.id, &descriptor.options)?;
+    options::check_table(&descriptor.id, &descriptor.options)?;
     Ok(descriptor)
 }
 

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 /// The rule that a plugin, its file or its configuration breaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rule {
     /// A bare name must be found in one of the plugin directories.
     Search,
@@ -66,7 +68,7 @@ impl Rule {
 }
 
 /// A plugin was refused, or failed: what, where and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginError {
     plugin: String,
     rule: Rule,
@@ -86,6 +88,16 @@ impl PluginError {
 
     pub(super) fn of_option(plugin: &str, option: &str, what: impl Into<String>) -> PluginError {
         PluginError { option: Some(option.to_owned()), ..PluginError::new(plugin, Rule::Options, what) }
+    }
+
+    /// What is wrong, without who and which rule.
+    pub(super) fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// Whether it names this file, and not a plugin's id.
+    pub(super) fn is_of(&self, path: &Path) -> bool {
+        self.plugin == path.display().to_string()
     }
 
     /// Which rule was broken.

@@ -49,7 +49,7 @@ pub(super) fn open(path: &Path) -> Result<File, PluginError> {
         .map_err(|error| refuse(cannot_open(path, &error)))?;
     let meta = file.metadata().map_err(|error| refuse(format!("it cannot be examined: {error}")))?;
     if !meta.is_file() {
-        return Err(refuse("it is no regular file: name the shared library itself".to_owned()));
+        return Err(refuse("it is no regular file: name the file itself".to_owned()));
     }
     let user = nix::unistd::geteuid().as_raw();
     if meta.uid() != 0 && meta.uid() != user {

@@ -4,6 +4,7 @@
 //! its own thread, a bounded lock-free queue in each direction, and atomics.  Only [`PluginHost::start`] and
 //! [`PluginHost::stop`] wait, each with a bound, and neither is called from within the loop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
@@ -13,18 +14,21 @@ use rtrb::RingBuffer;
 use serialnumberd_core::{HolderView, Product};
 use serialnumberd_plugin::abi::SLND_PERM_HOLDERS;
 
-use super::begin::{Job, Ready};
+use super::begin::{Code, Job, Ready};
 use super::error::{PluginError, Rule};
 use super::file;
+use super::handshake::{Doorbell, Wake};
 use super::host_table::HostInfo;
 use super::instance::{Instance, Parts, PluginStatus};
 use super::limits::{COMMANDS, MESSAGES, START_TIMEOUT};
 use super::manifest;
 use super::permission::Permissions;
+use super::process::{self, Process};
 use super::reload::Reload;
-use super::shared::{Claims, Clocks, Doorbell, HolderTable, Message, Shared, Wake};
-use super::spec::{Action, Decider, Isolation, PluginSpec, VerdictUse};
+use super::shared::{Claims, Clocks, HolderTable, Message, Shared};
+use super::spec::{Action, Decider, Isolation, PluginSpec, Source, VerdictUse};
 use super::worker;
+use crate::logging::Scope;
 use crate::record::Record;
 
 /// How long plugins that did start may take to stop because another one did not.
@@ -104,22 +108,21 @@ impl PluginHost {
         host: &HostInfo,
         others: &[Starting],
     ) -> Result<Starting, PluginError> {
-        let (file, manifest, grant) = examine(&spec)?;
-        if let Some(other) = others.iter().find(|other| other.parts.id == manifest.id) {
+        let (code, grant) = examine(&spec)?;
+        let (id, path) = (code.id().to_owned(), spec.source.path());
+        if let Some(other) = others.iter().find(|other| other.parts.id == id) {
             let what =
                 format!("the configuration names it twice, {} too: leave one", other.parts.path.display());
-            return Err(PluginError::file(&spec.path, Rule::Set, what));
+            return Err(PluginError::file(&path, Rule::Set, what));
         }
         let shared = Arc::new(Shared::new(Arc::clone(&self.claims)));
         let (commands, commands_end) = RingBuffer::new(COMMANDS);
         let (messages_end, messages) = RingBuffer::new(MESSAGES);
         let (ready_end, ready) = sync_channel(1);
-        let id = manifest.id.clone();
         let job = Job {
-            file,
-            manifest,
             grant,
             options: spec.options,
+            texts: spec.texts,
             state_dir: spec.state_dir,
             host: host.clone(),
             clocks: self.clocks.clone(),
@@ -129,17 +132,21 @@ impl PluginHost {
             commands: commands_end,
             ready: ready_end,
         };
+        let process = (spec.isolation == Isolation::Process).then_some(spec.process.clone());
+        let scope = Scope::present();
         // The kernel shows 15 bytes of a thread's name.
         let thread = thread::Builder::new()
             .name(format!("slnd-{id}").chars().take(15).collect())
-            .spawn(move || worker::run(job))
+            .spawn(move || scope.within(|| run(code, process, job)))
             .map_err(|error| {
                 PluginError::new(&id, Rule::LifeCycle, format!("no thread can be made for it: {error}"))
             })?;
         let worker = thread.thread().clone();
         let parts = Parts {
             id,
-            path: spec.path,
+            path,
+            isolation: spec.isolation,
+            process: spec.process,
             grant: spec.grant,
             verdict: spec.verdict,
             shared,
@@ -171,6 +178,7 @@ impl PluginHost {
             Ok(Err(error)) => Err(error),
             Err(RecvTimeoutError::Timeout) => {
                 parts.shared.close();
+                parts.worker.unpark();
                 let call = parts.shared.present_call().map_or("start", |(_, call)| call);
                 let what = format!("its {call} did not return within {} s", START_TIMEOUT.as_secs());
                 Err(PluginError::new(&parts.id, Rule::LifeCycle, what))
@@ -229,6 +237,7 @@ impl PluginHost {
             }
             Message::NoAnswer { claim, seq } => Action::NoAnswer { plugin, claim, seq },
             Message::Announce { product, probe } => Action::Announce { plugin, product, probe },
+            Message::StartedAnew => Action::TellAnew { plugin },
             Message::Configuring { is_withdrawn } => {
                 return self.reload.trials.configuring(plugin, is_withdrawn);
             }
@@ -280,6 +289,8 @@ impl PluginHost {
         self.claims = Arc::new(claims);
         for instance in &self.instances {
             instance.shared.claims.put(Arc::clone(&self.claims));
+            // A process of its own must be told; a thread looks when it has to know.
+            instance.unpark();
         }
     }
 
@@ -301,6 +312,21 @@ impl PluginHost {
                 instance.shared.holders.put(Arc::clone(&table));
             }
         }
+    }
+
+    /// Names the interfaces of the records published from here on, where they come from elsewhere: of those that are
+    /// not named here, plugins get no name.  Else the kernel is asked.
+    pub fn set_interfaces(&mut self, names: &BTreeMap<u32, String>) {
+        let names = Arc::new(names.clone());
+        for instance in &self.instances {
+            instance.shared.interfaces.put(Arc::clone(&names));
+        }
+    }
+
+    /// How many plugins there are, and how many of them were stalled at the last [`PluginHost::tick`].
+    #[must_use]
+    pub fn count(&self) -> (usize, usize) {
+        (self.instances.len(), self.instances.iter().filter(|instance| instance.is_stalled()).count())
     }
 
     /// How each plugin does, in the order of the specs.  Never waits for one.
@@ -353,21 +379,38 @@ impl Drop for PluginHost {
     }
 }
 
+/// The whole life of a plugin's thread in the agent.
+fn run(code: Code, process: Option<Process>, job: Job) {
+    match (code, process) {
+        (Code::File(file, manifest), Some(process)) => process::run(file, manifest, process, job),
+        (code, _) => worker::run(code, job),
+    }
+}
+
 fn may_read_holders(instance: &Instance) -> bool {
     instance.granted.covers(Permissions(SLND_PERM_HOLDERS))
 }
 
 /// All that is checked without running the plugin's code.
-pub(super) fn examine(
-    spec: &PluginSpec,
-) -> Result<(std::fs::File, manifest::Manifest, Permissions), PluginError> {
-    if spec.isolation == Isolation::Process {
-        let what = "isolation = \"process\" is not in this release yet: write isolation = \"thread\"";
-        return Err(PluginError::file(&spec.path, Rule::Isolation, what));
-    }
-    let grant = Permissions::from_names(spec.grant.iter().map(String::as_str))
-        .map_err(|what| PluginError::file(&spec.path, Rule::Permission, what))?;
-    let file = file::open(&spec.path)?;
-    let manifest = manifest::read(&spec.path, &file)?;
-    Ok((file, manifest, grant))
+pub(super) fn examine(spec: &PluginSpec) -> Result<(Code, Permissions), PluginError> {
+    let refuse = |rule, what: &str| Err(PluginError::file(&spec.source.path(), rule, what));
+    let grant = match Permissions::from_names(spec.grant.iter().map(String::as_str)) {
+        Ok(grant) => grant,
+        Err(what) => return refuse(Rule::Permission, &what),
+    };
+    let code = match &spec.source {
+        Source::File(path) => {
+            let file = file::open(path)?;
+            let manifest = manifest::read(path, &file)?;
+            Code::File(file, manifest)
+        }
+        Source::Static(_) if spec.isolation == Isolation::Process => {
+            return refuse(
+                Rule::Isolation,
+                "a plugin of the program itself is in no other process: write isolation = \"thread\"",
+            );
+        }
+        Source::Static(plugin) => Code::Static(plugin.clone()),
+    };
+    Ok((code, grant))
 }

@@ -15,6 +15,7 @@ use serialnumberd_plugin::slnd_end;
 
 use super::context::Context;
 use super::foreign::{array_text, bytes_up_to, c_text, str_text};
+use super::kept::keep;
 use super::limits::{LOG_LINE_MAX, METRIC_NAME_MAX};
 use super::permission::Permissions;
 use super::shared::Message;
@@ -44,10 +45,10 @@ pub(super) fn table(
     state_dir: &Path,
 ) -> &'static slnd_host {
     let text = |bytes: &[u8]| {
-        let text: &'static CString = Box::leak(Box::new(CString::new(bytes).unwrap_or_default()));
+        let text = keep(CString::new(bytes).unwrap_or_default());
         slnd_str { ptr: text.as_ptr(), len: text.as_bytes().len() }
     };
-    Box::leak(Box::new(slnd_host {
+    keep(slnd_host {
         struct_size: size_u32::<slnd_host>(),
         abi_major: SLND_ABI_MAJOR,
         abi_minor: SLND_ABI_MINOR,
@@ -67,7 +68,7 @@ pub(super) fn table(
         announce: Some(announce),
         holders: Some(holders),
         metric: Some(metric),
-    }))
+    })
 }
 
 /// Runs a slot's body with the instance that `ctx` names.  A defect of the host must not unwind into a
@@ -226,7 +227,11 @@ unsafe extern "C" fn metric(
     // SAFETY: `ctx` is the host's; the name is NULL or NUL-terminated, and read no further than it may be long.
     unsafe {
         admitted(ctx, 0, |context| match c_text(name, METRIC_NAME_MAX + 1) {
-            Ok(name) => context.shared.metrics.set(name, value, is_counter != 0),
+            Ok(name) => {
+                let status = context.shared.metrics.set(name, value, is_counter != 0);
+                context.shared.touch();
+                status
+            }
             Err(_) => SLND_E_INVALID,
         })
     }
@@ -265,11 +270,10 @@ unsafe extern "C" fn holders(
             else {
                 return SLND_E_INVALID;
             };
-            let table = context.holders();
-            let Some(holders) = table.as_ref().and_then(|table| table.get(&product)) else {
+            let Some(holders) = context.holders(product) else {
                 return SLND_E_INVALID;
             };
-            let mut names = InterfaceNames::default();
+            let mut names = InterfaceNames::told(context.interfaces());
             let text_bytes = holders.iter().map(|holder| holder_text(holder, &mut names)).sum();
             need.write(holders.len());
             text_need.write(text_bytes);

@@ -17,8 +17,9 @@ use super::metrics::Metric;
 use super::options::{OptionSpec, Settings};
 use super::outbox::{self, Outbox};
 use super::permission::Permissions;
+use super::process::Process;
 use super::shared::{Configure, Message, Shared};
-use super::spec::VerdictUse;
+use super::spec::{Isolation, VerdictUse};
 use super::view;
 use super::watchdog::Health;
 use crate::record::Record;
@@ -34,13 +35,21 @@ pub struct PluginStatus {
     pub path: PathBuf,
     /// How well it does.
     pub health: Health,
+    /// How it is separated.
+    pub isolation: Isolation,
+    /// The process that it runs in now, if it has one of its own.
+    pub pid: Option<u32>,
+    /// How often its process ended without having been asked to.
+    pub crashes: u64,
+    /// What of its process's sandbox is in force, and what is not.
+    pub sandbox: Vec<String>,
     /// What is done with its verdicts.
     pub verdict: VerdictUse,
     /// What it may do.
     pub granted: Permissions,
     /// Events given to it.
     pub delivered: u64,
-    /// Events that it did not get because its queue was full or it is not called any more.
+    /// Events that it did not get because its queue was full, its process crashed, or it is not called any more.
     pub lost: u64,
     /// The same by kind, `SLND_EV_*`; `[0]` is any other.
     pub lost_by_kind: [u64; 8],
@@ -71,6 +80,9 @@ pub struct PluginStatus {
 pub(super) struct Instance {
     pub(super) id: String,
     pub(super) path: PathBuf,
+    /// How it is separated; a reload must say the same.
+    pub(super) isolation: Isolation,
+    pub(super) process: Process,
     /// As the configuration names them; a reload must name the same.
     pub(super) grant: Vec<String>,
     pub(super) verdict: VerdictUse,
@@ -91,12 +103,15 @@ pub(super) struct Instance {
     reported: Health,
     last_error: Option<String>,
     detail: Option<String>,
+    sandbox: Vec<String>,
 }
 
 /// What an instance needs beside what its plugin told.
 pub(super) struct Parts {
     pub(super) id: String,
     pub(super) path: PathBuf,
+    pub(super) isolation: Isolation,
+    pub(super) process: Process,
     pub(super) grant: Vec<String>,
     pub(super) verdict: VerdictUse,
     pub(super) shared: Arc<Shared>,
@@ -110,6 +125,8 @@ impl Instance {
         Instance {
             id: parts.id,
             path: parts.path,
+            isolation: parts.isolation,
+            process: parts.process,
             grant: parts.grant,
             verdict: parts.verdict,
             granted: ready.granted,
@@ -128,6 +145,7 @@ impl Instance {
             reported: Health::Ok,
             last_error: None,
             detail: None,
+            sandbox: Vec::new(),
         }
     }
 
@@ -230,14 +248,15 @@ impl Instance {
         let call = self.shared.present_call().map_or("a call", |(_, call)| call);
         match health {
             Health::Ok if self.reported == Health::Stalled => log::info!("plugin {id}: it answers again"),
-            Health::Ok | Health::Slow => log::debug!("plugin {id}: {}", health.as_str()),
+            // Its supervisor said why, and until when.
+            Health::Ok | Health::Slow | Health::Restarting => log::debug!("plugin {id}: {}", health.as_str()),
             Health::Stalled => log::warn!(
                 "plugin {id}: stalled, {call} has not returned for {} s; its events wait, the agent goes on",
                 CALL_STALLED.as_secs()
             ),
             Health::Quarantined => {
                 log::error!(
-                    "plugin {id}: quarantined after three panics in ten minutes; restart the agent to use it again"
+                    "plugin {id}: quarantined after three crashes or panics in ten minutes; restart the agent to use it again"
                 );
             }
             Health::Failed => log::error!("plugin {id}: its thread ended unexpectedly"),
@@ -246,23 +265,35 @@ impl Instance {
         true
     }
 
+    /// Whether it was stalled when it was last watched.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.reported == Health::Stalled
+    }
+
     pub(super) fn status(&mut self, now_ns: u64) -> PluginStatus {
         self.last_error = self.shared.last_error.take().or(self.last_error.take());
         self.detail = self.shared.detail.take().or(self.detail.take());
         let (calls, slow_calls, slowest_call_ns) = self.shared.call_figures();
         let (queued, queue_capacity) = self.outbox.fill();
-        let lost_by_kind = self.outbox.lost_by_kind();
+        let process = &self.shared.process;
+        self.sandbox = process.sandbox.take().unwrap_or(std::mem::take(&mut self.sandbox));
+        let mut lost_by_kind = self.outbox.lost_by_kind();
+        lost_by_kind.iter_mut().zip(process.lost_by_kind()).for_each(|(sum, more)| *sum += more);
         PluginStatus {
             id: self.id.clone(),
             version: self.version.clone(),
             path: self.path.clone(),
             health: self.shared.health(now_ns),
+            isolation: self.isolation,
+            pid: process.pid(),
+            crashes: process.crashes(),
+            sandbox: self.sandbox.clone(),
             verdict: self.verdict,
             granted: self.granted,
             delivered: self.shared.delivered.load(Ordering::Relaxed),
             lost: lost_by_kind.iter().sum(),
             lost_by_kind,
-            queued,
+            queued: queued + process.in_flight(),
             queue_capacity,
             calls,
             slow_calls,

@@ -53,7 +53,7 @@ pub(super) const CALL_STALLED: Duration = Duration::from_secs(5);
 /// A call that has lasted this long is watched until it stalls.  Most are over by then, and arming a timer for those
 /// would wake an idle agent for nothing; a question for a verdict makes the loop turn after 50 ms anyway.
 pub(super) const CALL_WATCHED: Duration = Duration::from_millis(25);
-/// So many panics within `PANIC_WINDOW` and the plugin is not called again.
+/// So many panics or crashes within `PANIC_WINDOW` and the plugin is not called again.
 pub(super) const PANICS: usize = 3;
 /// See `PANICS`.
 pub(super) const PANIC_WINDOW: Duration = Duration::from_secs(600);
@@ -61,6 +61,50 @@ pub(super) const PANIC_WINDOW: Duration = Duration::from_secs(600);
 pub(super) const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a reload may take in all plugins together: one that needs longer is stalled.
 pub(super) const RELOAD_TIMEOUT: Duration = CALL_STALLED;
+
+/// A call into a plugin in a process of its own, or the answer to what that process was sent, that takes so long ends
+/// the process: six times what is shown as `stalled`, so that people may see it before, and as long as a careful network
+/// client waits for its server.  On a thread there is no such bound: threads cannot be ended.
+pub(super) const CALL_KILLED: Duration = Duration::from_secs(30);
+/// After a crash the process is started again after this time, and after twice as long each time that it crashes again ...
+pub(super) const RESTART_FIRST: Duration = Duration::from_secs(1);
+/// ... up to this: what a fault that passes by itself, a full disk or a missing server, may cost at most.
+pub(super) const RESTART_LONGEST: Duration = Duration::from_secs(60);
+/// Batches that a plugin's process is sent before it has taken them: one that it handles, and the next one, so that it
+/// need not wait for it.  What it was sent is lost when it crashes, so no more.
+pub(super) const BATCHES_SENT: usize = 2;
+/// Events in one frame to a plugin's process: a burst costs a system call for each so many.
+pub(super) const FRAME_EVENTS: usize = 64;
+/// Holders in the events of one frame, unless one event alone has more.
+pub(super) const FRAME_HOLDERS: usize = 4096;
+/// Holders of one event or one table that can be told to another process.  A LAN has some thousand hosts.
+pub(super) const PIPE_HOLDERS: usize = 16 * 1024;
+/// Longest frame to a plugin's process: `PIPE_HOLDERS` at less than 1 KiB each.
+pub(super) const FRAME_TO_CHILD: usize = 16 * 1024 * 1024;
+/// Longest frame from a plugin's process, which is believed nothing: the greatest options table, with room to spare.
+pub(super) const FRAME_FROM_CHILD: usize = 2 * 1024 * 1024;
+/// How long the agent waits for a plugin's process to read what it is sent.  Its reading thread does nothing else.
+pub(super) const PIPE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a process whose pipe has closed may take to have ended, before it is ended.
+pub(super) const EXIT_PATIENCE: Duration = Duration::from_millis(200);
+/// Of the time to stop, the last part of so many is kept for ending a process that does not stop by itself ...
+pub(super) const KILL_SHARE: u64 = 8;
+/// ... but never more than this.
+pub(super) const KILL_TIME: Duration = Duration::from_millis(250);
+/// A plugin's process reports its figures at most this often, unless there is more to say.
+pub(super) const FIGURES_EVERY: Duration = STATUS_EVERY;
+/// Memory that a plugin's process may take if the configuration does not say: some thirty threads' stacks, or a small
+/// database; the policy plugin takes a hundredth.
+pub(super) const MEMORY_MIB: u32 = 256;
+/// Its address space is limited to so many times its memory: that holds libraries and what is reserved and never used,
+/// and bounds memory that is shared and therefore not counted as its own.
+pub(super) const ADDRESS_SPACE_FACTOR: u64 = 4;
+/// Descriptors that a plugin's process may have open.
+pub(super) const DESCRIPTORS: u64 = 256;
+/// Sentences of a plugin's process on its sandbox, and the longest of them: there are fewer than ten.
+pub(super) const SANDBOX_LINES: usize = 16;
+/// See `SANDBOX_LINES`.
+pub(super) const SANDBOX_LINE_MAX: usize = 512;
 
 /// Longest log line taken from a plugin; the rest is cut off.
 pub(super) const LOG_LINE_MAX: usize = 2048;
@@ -85,3 +129,5 @@ const _: () = assert!(QUEUE_MIN as usize >= 2 * QUEUE_RESERVED);
 const _: () = assert!(QUEUE_MIN <= QUEUE_DEFAULT && QUEUE_DEFAULT <= QUEUE_MAX);
 const _: () = assert!(BATCH_DEFAULT <= BATCH_MAX && BATCH_MAX as usize <= MESSAGES);
 const _: () = assert!(MESSAGES_A_TURN <= MESSAGES);
+const _: () = assert!(CALL_KILLED.as_secs() > CALL_STALLED.as_secs(), "stalled is shown before the end");
+const _: () = assert!(PIPE_HOLDERS * 1024 <= FRAME_TO_CHILD);

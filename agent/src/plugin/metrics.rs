@@ -29,13 +29,16 @@ struct Figure {
 #[derive(Debug)]
 pub(super) struct Metrics {
     figures: Box<[Figure]>,
+    /// How often any was set.
+    changes: AtomicU64,
     /// Held only by plugin threads while one of them adds a figure.
     adding: Mutex<()>,
 }
 
 impl Metrics {
     pub(super) fn new() -> Metrics {
-        Metrics { figures: (0..METRICS).map(|_| Figure::default()).collect(), adding: Mutex::new(()) }
+        let figures = (0..METRICS).map(|_| Figure::default()).collect();
+        Metrics { figures, changes: AtomicU64::new(0), adding: Mutex::new(()) }
     }
 
     pub(super) fn set(&self, name: &str, value: f64, is_counter: bool) -> slnd_status {
@@ -46,7 +49,13 @@ impl Metrics {
         let Some(figure) = self.find(name).or_else(|| self.add(name)) else { return SLND_E_NOMEM };
         figure.is_counter.store(is_counter, Ordering::Relaxed);
         figure.bits.store(value.to_bits(), Ordering::Release);
+        self.changes.fetch_add(1, Ordering::Release);
         SLND_OK
+    }
+
+    /// Grows whenever one is set.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     fn find(&self, name: &str) -> Option<&Figure> {

@@ -22,7 +22,9 @@ pub(super) fn address(from: Option<SocketAddr>) -> slnd_addr {
     address
 }
 
-pub(super) fn state_number(state: State) -> u32 {
+/// A state as the ABI's `SLND_STATE_*`.
+#[must_use]
+pub fn state_number(state: State) -> u32 {
     match state {
         State::Probing => SLND_STATE_PROBING,
         State::Clear => SLND_STATE_CLEAR,

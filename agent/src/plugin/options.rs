@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::error::PluginError;
@@ -13,7 +14,7 @@ use super::limits::OPTION_VALUE_MAX;
 use crate::nearest::hint;
 
 /// What an option's value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OptionKind {
     /// Any text.
     String,
@@ -45,7 +46,7 @@ impl OptionKind {
 }
 
 /// One row of a plugin's options table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OptionSpec {
     /// Its key in `[plugin.options]`.
     pub name: String,
@@ -135,11 +136,13 @@ pub(super) fn check_table(plugin: &str, table: &[OptionSpec]) -> Result<(), Plug
     Ok(())
 }
 
-/// Checks `[plugin.options]` against the table; what is not given gets its default.
+/// Checks `[plugin.options]` against the table; what is not given gets its default.  With `texts`, as a program gives
+/// them, a text may stand for any kind of value.
 pub(super) fn resolve(
     plugin: &str,
     table: &[OptionSpec],
     given: &toml::Table,
+    texts: bool,
 ) -> Result<Settings, PluginError> {
     if let Some(unknown) = given.keys().find(|key| table.iter().all(|spec| spec.name != **key)) {
         let known = hint(unknown, table.iter().map(|spec| spec.name.as_str()));
@@ -152,6 +155,7 @@ pub(super) fn resolve(
             PluginError::of_option(plugin, &spec.name, format!("its option \"{}\" {what}", spec.name))
         };
         let value = match (given.get(&spec.name), &spec.default) {
+            (Some(toml::Value::String(text)), _) if texts => from_text(spec, text).map_err(wrong)?,
             (Some(value), _) => from_toml(spec, value).map_err(wrong)?,
             (None, _) if spec.required => {
                 return Err(wrong(format!("is required: add {} under [plugin.options]", example(spec))));
@@ -298,7 +302,7 @@ mod tests {
     }
 
     fn resolved(text: &str) -> Result<Settings, PluginError> {
-        resolve("p", &table(), &text.parse().expect("toml"))
+        resolve("p", &table(), &text.parse().expect("toml"), false)
     }
 
     #[test]
@@ -345,7 +349,7 @@ mod tests {
             );
         }
         let needed = [OptionSpec { required: true, range: Some((3, 4)), ..spec("n", OptionKind::Int, None) }];
-        let error = resolve("p", &needed, &toml::Table::new()).expect_err("required");
+        let error = resolve("p", &needed, &toml::Table::new(), false).expect_err("required");
         assert!(error.to_string().contains("add n = 3 under [plugin.options]"), "{error}");
     }
 

@@ -7,17 +7,19 @@
 use std::sync::Arc;
 
 use rtrb::{Producer, PushError, RingBuffer};
-use serialnumberd_core::Event;
+use serde::{Deserialize, Serialize};
+use serialnumberd_core::{ClaimId, Event};
 use serialnumberd_plugin::abi::{
     SLND_EV_ANNOUNCEMENT, SLND_EV_DUPLICATE, SLND_EV_QUERY, SLND_EV_RESOLVED, SLND_EV_STATE, SLND_EV_TICK,
     slnd_kind,
 };
 
 use super::limits::QUEUE_RESERVED;
-use crate::record::{Body, Record};
+use super::view;
+use crate::record::{Body, Decision, Record};
 
 /// Which kind of event a record becomes.
-pub(super) fn kind(body: &Body) -> slnd_kind {
+pub(crate) fn kind(body: &Body) -> slnd_kind {
     match body {
         Body::Engine(Event::Announcement { .. }) => SLND_EV_ANNOUNCEMENT,
         Body::Engine(Event::Duplicate { .. }) => SLND_EV_DUPLICATE,
@@ -28,26 +30,45 @@ pub(super) fn kind(body: &Body) -> slnd_kind {
     }
 }
 
-/// What a full queue dropped since the plugin was last told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Lost {
-    pub(super) first_seq: u64,
-    pub(super) last_seq: u64,
-    pub(super) count: u64,
-    pub(super) by_kind: [u64; 8],
-    /// Times of the last one lost.
-    pub(super) mono_ns: u64,
-    pub(super) real_ns: u64,
+/// What a full queue dropped since its reader was last told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// Number of the first record lost.
+    pub first_seq: u64,
+    /// Number of the last one.
+    pub last_seq: u64,
+    /// How many.
+    pub count: u64,
+    /// How many of each kind, `SLND_EV_*`; `[0]` is any other.
+    pub by_kind: [u64; 8],
+    /// `CLOCK_BOOTTIME` of the last one lost, nanoseconds.
+    pub mono_ns: u64,
+    /// `CLOCK_REALTIME` of the last one lost, nanoseconds.
+    pub real_ns: u64,
 }
 
 impl Lost {
-    fn add(&mut self, record: &Record) {
+    pub(super) fn add(&mut self, record: &Record) {
         if self.count == 0 {
             self.first_seq = record.seq;
         }
         (self.last_seq, self.mono_ns, self.real_ns) = (record.seq, record.mono_ns, record.real_ns);
         self.count += 1;
         self.by_kind[place(kind(&record.body))] += 1;
+    }
+
+    /// Adds losses that were about to be told, and were lost themselves.
+    pub(super) fn merge(&mut self, other: &Lost) {
+        if self.count == 0 {
+            *self = *other;
+            return;
+        }
+        if other.last_seq > self.last_seq {
+            (self.last_seq, self.mono_ns, self.real_ns) = (other.last_seq, other.mono_ns, other.real_ns);
+        }
+        self.first_seq = self.first_seq.min(other.first_seq);
+        self.count += other.count;
+        self.by_kind.iter_mut().zip(other.by_kind).for_each(|(sum, more)| *sum += more);
     }
 }
 
@@ -57,32 +78,61 @@ fn place(kind: slnd_kind) -> usize {
 }
 
 /// What stands in the queue.
-#[derive(Debug)]
-pub(super) enum Item {
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// Something happened.
     Event {
+        /// What.
         record: Arc<Record>,
-        /// A verdict of this plugin is awaited.
+        /// The reader's verdict is awaited.
         decide: bool,
     },
+    /// Records were lost here, for want of room.
     Lost(Box<Lost>),
+}
+
+impl Item {
+    /// The record that asks for the reader's verdict, and on which claim, if one is awaited.
+    #[must_use]
+    pub fn question(&self) -> Option<(u64, ClaimId)> {
+        let Item::Event { record, decide: true } = self else { return None };
+        Some((record.seq, view::claim_of(&record.body)?))
+    }
+
+    /// The reader's verdict, if one is awaited.
+    #[must_use]
+    pub fn answer(&self, decision: Decision) -> Option<Answer> {
+        self.question().map(|(seq, claim)| Answer { claim, seq, decision })
+    }
+}
+
+/// A verdict that was awaited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// On which claim.
+    pub claim: ClaimId,
+    /// The record that asked.
+    pub seq: u64,
+    /// What is thought of it.
+    pub decision: Decision,
 }
 
 /// The loop's end.
 #[derive(Debug)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     ring: Producer<Item>,
     untold: Option<Box<Lost>>,
     lost_by_kind: [u64; 8],
 }
 
 impl Outbox {
-    pub(super) fn new(capacity: usize) -> (Outbox, rtrb::Consumer<Item>) {
+    pub(crate) fn new(capacity: usize) -> (Outbox, rtrb::Consumer<Item>) {
         let (ring, consumer) = RingBuffer::new(capacity);
         (Outbox { ring, untold: None, lost_by_kind: [0; 8] }, consumer)
     }
 
     /// Queues a record, or counts it as lost; whether it was queued.
-    pub(super) fn offer(&mut self, record: &Arc<Record>, decide: bool) -> bool {
+    pub(crate) fn offer(&mut self, record: &Arc<Record>, decide: bool) -> bool {
         let kind = kind(&record.body);
         let is_urgent = matches!(kind, SLND_EV_DUPLICATE | SLND_EV_RESOLVED | SLND_EV_STATE);
         let reserved = if is_urgent { 0 } else { QUEUE_RESERVED };
@@ -123,7 +173,7 @@ impl Outbox {
 
     /// Tells of losses between two events, but only where an announcement would find room, too: told one by one, turn
     /// by turn, losses would else fill what is reserved for urgent events.
-    pub(super) fn settle_between(&mut self) -> bool {
+    pub(crate) fn settle_between(&mut self) -> bool {
         self.has_room(1 + QUEUE_RESERVED) && self.settle()
     }
 
@@ -135,7 +185,7 @@ impl Outbox {
         self.untold.is_some()
     }
 
-    pub(super) fn lost_by_kind(&self) -> [u64; 8] {
+    pub(crate) fn lost_by_kind(&self) -> [u64; 8] {
         self.lost_by_kind
     }
 
@@ -148,7 +198,7 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use serialnumberd_core::{ClaimId, Product, ResolvedCause};
+    use serialnumberd_core::{Product, ResolvedCause};
 
     use super::*;
 

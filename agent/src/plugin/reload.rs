@@ -138,13 +138,16 @@ impl PluginHost {
         let refuse = |plugin: String, what: &str| {
             Err(PluginError::new(plugin, Rule::Set, format!("{what}: restart the agent for that")))
         };
-        if let Some(spec) =
-            specs.iter().find(|spec| self.instances.iter().all(|instance| instance.path != spec.path))
+        if let Some(spec) = specs
+            .iter()
+            .find(|spec| self.instances.iter().all(|instance| instance.path != spec.source.path()))
         {
-            return refuse(spec.path.display().to_string(), "a reload cannot add it");
+            return refuse(spec.source.path().display().to_string(), "a reload cannot add it");
         }
-        if let Some(instance) =
-            self.instances.iter().find(|instance| specs.iter().all(|spec| spec.path != instance.path))
+        if let Some(instance) = self
+            .instances
+            .iter()
+            .find(|instance| specs.iter().all(|spec| spec.source.path() != instance.path))
         {
             return refuse(instance.id.clone(), "a reload cannot remove it");
         }
@@ -156,12 +159,17 @@ impl PluginHost {
 }
 
 fn change(instance: &Instance, specs: &[PluginSpec], now_ns: u64) -> Result<Change, PluginError> {
-    let Some(spec) = specs.iter().find(|spec| spec.path == instance.path) else {
+    let Some(spec) = specs.iter().find(|spec| spec.source.path() == instance.path) else {
         return Err(PluginError::new(&instance.id, Rule::Set, "it is not in the new configuration"));
     };
     if spec.grant != instance.grant {
         let what = "a reload cannot change its grant: restart the agent for that";
         return Err(PluginError::new(&instance.id, Rule::Permission, what));
+    }
+    if (spec.isolation, &spec.process) != (instance.isolation, &instance.process) {
+        let what =
+            "a reload cannot change its isolation, its sandbox or plugin_helper: restart the agent for that";
+        return Err(PluginError::new(&instance.id, Rule::Isolation, what));
     }
     if instance.shared.health(now_ns) == Health::Stalled {
         let what = "it is stalled and cannot take options now";
@@ -172,7 +180,7 @@ fn change(instance: &Instance, specs: &[PluginSpec], now_ns: u64) -> Result<Chan
             "it is busy and has not even taken the options of earlier reloads: try again in a few seconds";
         return Err(PluginError::new(&instance.id, Rule::LifeCycle, what));
     }
-    let settings = options::resolve(&instance.id, &instance.table, &spec.options)?;
+    let settings = options::resolve(&instance.id, &instance.table, &spec.options, spec.texts)?;
     options::check_reload(&instance.id, &instance.table, &instance.settings, &settings)?;
     Ok(Change { verdict: spec.verdict, settings: Arc::new(settings) })
 }

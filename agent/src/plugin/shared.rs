@@ -1,21 +1,21 @@
 //! What the loop and a plugin's threads both see: atomics and mailboxes only, so that neither waits for the other.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::thread::Thread;
 
 use serialnumberd_core::{ClaimId, HolderView, Product};
 
+use super::handshake::{Doorbell, End, Ending};
 use super::limits::CALL_SLOW;
 use super::mailbox::Mailbox;
 use super::metrics::Metrics;
 use super::options::Settings;
+use super::process::{Figures, ProcessFacts};
+use super::text_room::Interfaces;
 use super::watchdog::{self, Health};
 use crate::record::Decision;
 
-/// Makes the loop's poll return; called from any thread, must not block.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
 /// Reads a clock, in nanoseconds; called from any thread.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
@@ -58,6 +58,8 @@ pub(super) enum Message {
         generation: u64,
         result: Result<(), String>,
     },
+    /// It has started anew, and remembers nothing.
+    StartedAnew,
 }
 
 /// Loop to plugin, beside the events: the one command that there is.
@@ -68,42 +70,6 @@ pub(super) struct Configure {
     /// The new options are withdrawn: these are the old ones.
     pub(super) is_withdrawn: bool,
 }
-
-/// Wakes the loop, once per batch of messages.
-pub(super) struct Doorbell {
-    rung: AtomicBool,
-    wake: Wake,
-}
-
-impl Doorbell {
-    pub(super) fn new(wake: Wake) -> Doorbell {
-        Doorbell { rung: AtomicBool::new(false), wake }
-    }
-
-    /// After a message was queued.
-    pub(super) fn ring(&self) {
-        // Two swaps of one variable are ordered: either this one sees the loop's and wakes it, or the
-        // loop's sees this one and, by acquire and release, the message queued before it.
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            (self.wake)();
-        }
-    }
-
-    /// The loop, before it looks for messages a last time.
-    pub(super) fn answer(&self) -> bool {
-        self.rung.swap(false, Ordering::AcqRel)
-    }
-}
-
-/// How a worker ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    Quarantined,
-    Failed,
-    Stopped,
-}
-
-const RUNNING: u8 = 0;
 
 /// The slots by name, so that a message can say which call hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,19 +99,29 @@ const CALLS: [(Call, &str); 9] = [
 
 impl Call {
     pub(super) fn as_str(self) -> &'static str {
-        CALLS.iter().find(|(call, _)| *call == self).map_or("", |(_, name)| name)
+        CALLS[self.place()].1
+    }
+
+    /// Its place in the order of a life.
+    pub(super) fn place(self) -> usize {
+        CALLS.iter().position(|(known, _)| *known == self).unwrap_or(0)
+    }
+
+    /// The one at a place.
+    pub(super) fn at(place: usize) -> Option<Call> {
+        CALLS.get(place).map(|(call, _)| *call)
+    }
+
+    pub(super) fn of_word(word: &str) -> Option<Call> {
+        CALLS.iter().find(|(_, name)| *name == word).map(|(call, _)| *call)
     }
 }
 
 /// Written on the plugin's thread, read by the loop.
-#[derive(Debug)]
 pub(super) struct Shared {
     /// Functions of the host answer "closed" from now on.
     closed: AtomicBool,
-    /// When stop must be over; 0: not asked to stop.
-    stop_by_ns: AtomicU64,
-    stopper: OnceLock<Thread>,
-    end: AtomicU8,
+    ending: Ending,
     /// Start of the present call; 0: in none.
     call_since_ns: AtomicU64,
     call: AtomicU8,
@@ -153,7 +129,13 @@ pub(super) struct Shared {
     slowest_ns: AtomicU64,
     calls: AtomicU64,
     slow_calls: AtomicU64,
-    /// Events given to the plugin.
+    /// Rung whenever there is something to report, where the loop is in another process.
+    watcher: Option<Arc<Doorbell>>,
+    /// What came out of the queue and was given to the plugin.
+    pub(super) taken: AtomicU64,
+    /// The plugin's own process, if it has one.
+    pub(super) process: ProcessFacts,
+    /// Events given to the plugin, its own timers' among them.
     pub(super) delivered: AtomicU64,
     pub(super) panics: AtomicU64,
     pub(super) errors: AtomicU64,
@@ -163,6 +145,7 @@ pub(super) struct Shared {
     pub(super) detail: Mailbox<String>,
     pub(super) holders: Mailbox<Arc<HolderTable>>,
     pub(super) claims: Mailbox<Arc<Claims>>,
+    pub(super) interfaces: Mailbox<Arc<Interfaces>>,
     pub(super) metrics: Metrics,
 }
 
@@ -170,15 +153,16 @@ impl Shared {
     pub(super) fn new(claims: Arc<Claims>) -> Shared {
         Shared {
             closed: AtomicBool::new(false),
-            stop_by_ns: AtomicU64::new(0),
-            stopper: OnceLock::new(),
-            end: AtomicU8::new(RUNNING),
+            ending: Ending::new(),
             call_since_ns: AtomicU64::new(0),
             call: AtomicU8::new(0),
             latest_ns: AtomicU64::new(0),
             slowest_ns: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             slow_calls: AtomicU64::new(0),
+            watcher: None,
+            taken: AtomicU64::new(0),
+            process: ProcessFacts::new(),
             delivered: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -187,7 +171,20 @@ impl Shared {
             detail: Mailbox::new(),
             holders: Mailbox::new(),
             claims: Mailbox::holding(claims),
+            interfaces: Mailbox::new(),
             metrics: Metrics::new(),
+        }
+    }
+
+    /// As [`Shared::new`], with a bell to ring at whatever there is to report.
+    pub(super) fn watched(watcher: Arc<Doorbell>) -> Shared {
+        Shared { watcher: Some(watcher), ..Shared::new(Arc::default()) }
+    }
+
+    /// There is something new to report.
+    pub(super) fn touch(&self) {
+        if let Some(watcher) = &self.watcher {
+            watcher.ring();
         }
     }
 
@@ -201,41 +198,27 @@ impl Shared {
 
     /// Loop: asks the worker to stop; it unparks the caller when it is done.
     pub(super) fn ask_to_stop(&self, by_ns: u64) {
-        let _first_one_waits = self.stopper.set(std::thread::current());
-        self.stop_by_ns.store(by_ns.max(1), Ordering::Release);
+        self.ending.ask(by_ns);
     }
 
     pub(super) fn stop_by_ns(&self) -> Option<u64> {
-        Some(self.stop_by_ns.load(Ordering::Acquire)).filter(|&by| by != 0)
+        self.ending.asked_by_ns()
     }
 
     /// Worker: it will not touch the plugin again.
     pub(super) fn end(&self, end: End) {
         self.close();
-        let number = match end {
-            End::Quarantined => 1,
-            End::Failed => 2,
-            End::Stopped => 3,
-        };
-        self.end.store(number, Ordering::Release);
-        if let Some(stopper) = self.stopper.get() {
-            stopper.unpark();
-        }
+        self.ending.end(end);
     }
 
     pub(super) fn ended(&self) -> Option<End> {
-        match self.end.load(Ordering::Acquire) {
-            RUNNING => None,
-            1 => Some(End::Quarantined),
-            2 => Some(End::Failed),
-            _ => Some(End::Stopped),
-        }
+        self.ending.ended()
     }
 
     pub(super) fn call_begins(&self, call: Call, now_ns: u64) {
-        let place = CALLS.iter().position(|(known, _)| *known == call).unwrap_or(0);
-        self.call.store(u8::try_from(place).unwrap_or(0), Ordering::Relaxed);
+        self.call.store(u8::try_from(call.place()).unwrap_or(0), Ordering::Relaxed);
         self.call_since_ns.store(now_ns.max(1), Ordering::Release);
+        self.touch();
     }
 
     pub(super) fn call_ends(&self, now_ns: u64) {
@@ -248,6 +231,42 @@ impl Shared {
             self.slow_calls.fetch_add(1, Ordering::Relaxed);
         }
         self.call_since_ns.store(0, Ordering::Release);
+        self.touch();
+    }
+
+    /// Supervisor: what a plugin's process reports of its calls since it last did; that one is over is part of it.
+    pub(super) fn add_figures(&self, news: &Figures) {
+        self.taken.fetch_add(news.taken, Ordering::Relaxed);
+        self.delivered.fetch_add(news.delivered, Ordering::Relaxed);
+        self.calls.fetch_add(news.calls, Ordering::Relaxed);
+        self.slow_calls.fetch_add(news.slow_calls, Ordering::Relaxed);
+        self.slowest_ns.fetch_max(news.slowest_ns, Ordering::Relaxed);
+        self.latest_ns.store(news.latest_ns, Ordering::Relaxed);
+        self.errors.fetch_add(news.errors, Ordering::Relaxed);
+        self.panics.fetch_add(news.panics, Ordering::Relaxed);
+        self.no_call();
+    }
+
+    /// Supervisor: the plugin's process is in no call, or gone.
+    pub(super) fn no_call(&self) {
+        self.call_since_ns.store(0, Ordering::Release);
+    }
+
+    /// All figures so far.
+    pub(super) fn figures(&self) -> Figures {
+        // This one first: a batch in which the plugin panicked counts as taken.
+        let panics = self.panics.load(Ordering::Acquire);
+        let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        Figures {
+            taken: read(&self.taken),
+            delivered: read(&self.delivered),
+            calls: read(&self.calls),
+            slow_calls: read(&self.slow_calls),
+            slowest_ns: read(&self.slowest_ns),
+            latest_ns: read(&self.latest_ns),
+            errors: read(&self.errors),
+            panics,
+        }
     }
 
     /// Start and name of the present call.
@@ -267,6 +286,7 @@ impl Shared {
         match self.ended() {
             Some(End::Quarantined) => Health::Quarantined,
             Some(End::Failed) => Health::Failed,
+            None if self.process.is_down() => Health::Restarting,
             Some(End::Stopped) | None => watchdog::of_calls(
                 self.present_call().map(|(since_ns, _)| since_ns),
                 self.latest_ns.load(Ordering::Relaxed),

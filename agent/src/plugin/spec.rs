@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serialnumberd_core::{ClaimId, Product};
 
+use super::process::Process;
+use super::statically::StaticPlugin;
 use crate::record::Decision;
 
 /// How a plugin is separated from the agent.
@@ -12,8 +14,19 @@ pub enum Isolation {
     /// On a thread of the agent's process.
     #[default]
     Thread,
-    /// In a process of its own: refused by this release.
+    /// In a process of its own.
     Process,
+}
+
+impl Isolation {
+    /// The configuration's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Isolation::Thread => "thread",
+            Isolation::Process => "process",
+        }
+    }
 }
 
 /// What is done with a plugin's verdicts.
@@ -40,19 +53,43 @@ impl VerdictUse {
     }
 }
 
+/// Where a plugin's code is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// In this file, see [`super::find`].
+    File(PathBuf),
+    /// In the program itself.
+    Static(StaticPlugin),
+}
+
+impl Source {
+    /// Its file, or what stands for one where people are told of it.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        match self {
+            Source::File(path) => path.clone(),
+            Source::Static(plugin) => PathBuf::from(format!("(static) {}", plugin.id())),
+        }
+    }
+}
+
 /// One `[[plugin]]` of the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PluginSpec {
-    /// Its file, see [`super::find`].
-    pub path: PathBuf,
+    /// Its code.
+    pub source: Source,
     /// How it is separated.
     pub isolation: Isolation,
+    /// Its process, if it has one of its own.
+    pub process: Process,
     /// What is done with its verdicts.
     pub verdict: VerdictUse,
     /// Names of the permissions it is granted.
     pub grant: Vec<String>,
     /// `[plugin.options]`.
     pub options: toml::Table,
+    /// The options are texts, each to be read as what the plugin's own table says it is.
+    pub texts: bool,
     /// The agent's state directory; the plugin's own is made below it.
     pub state_dir: PathBuf,
 }
@@ -92,6 +129,11 @@ pub enum Action {
     },
     /// The new options were withdrawn, and what it had decided with them is void: its verdicts are to be asked for anew.
     AskAnew {
+        /// Index among the specs that the host was started with.
+        plugin: usize,
+    },
+    /// It has started anew and remembers nothing: it is to be told how it stands with each claim, and to be asked.
+    TellAnew {
         /// Index among the specs that the host was started with.
         plugin: usize,
     },

@@ -1,6 +1,8 @@
 //! Room for the texts that one event points to, and the interface names among them.
 
+use std::collections::BTreeMap;
 use std::ffi::c_char;
+use std::sync::Arc;
 
 use serialnumberd_plugin::abi::slnd_str;
 
@@ -38,21 +40,43 @@ impl TextRoom {
 }
 
 /// Names of interfaces by index, asked of the kernel once a batch: on a plugin's thread, never by the loop.
+///
+/// Where records come from elsewhere, out of a recording or into a sandbox, the kernel here is not asked: the names that
+/// came with them hold, and no others.
 #[derive(Debug, Default)]
-pub(super) struct InterfaceNames(Vec<(u32, String)>);
+pub(super) struct InterfaceNames {
+    told: Option<Arc<Interfaces>>,
+    asked: Vec<(u32, String)>,
+}
+
+/// Names of interfaces by index.
+pub(super) type Interfaces = BTreeMap<u32, String>;
 
 impl InterfaceNames {
-    pub(super) fn of(&mut self, index: u32) -> &str {
-        let known = self.0.iter().position(|(known, _)| *known == index);
-        let at = known.unwrap_or_else(|| {
-            self.0.push((index, name(index)));
-            self.0.len() - 1
-        });
-        &self.0[at].1
+    /// With names that were told, if any were.
+    pub(super) fn told(told: Option<Arc<Interfaces>>) -> InterfaceNames {
+        InterfaceNames { told, asked: Vec::new() }
     }
 
+    pub(super) fn learn(&mut self, told: Option<Arc<Interfaces>>) {
+        self.told = told;
+    }
+
+    pub(super) fn of(&mut self, index: u32) -> &str {
+        if let Some(told) = &self.told {
+            return told.get(&index).map_or("", String::as_str);
+        }
+        let known = self.asked.iter().position(|(known, _)| *known == index);
+        let at = known.unwrap_or_else(|| {
+            self.asked.push((index, name(index)));
+            self.asked.len() - 1
+        });
+        &self.asked[at].1
+    }
+
+    /// Asks the kernel anew from here on.
     pub(super) fn forget(&mut self) {
-        self.0.clear();
+        self.asked.clear();
     }
 }
 
@@ -87,5 +111,7 @@ mod tests {
         assert_eq!(names.of(1), "lo");
         assert_eq!(names.of(0), "");
         assert_eq!(names.of(u32::MAX), "");
+        names.learn(Some(Arc::new(Interfaces::from([(7, "eth7".to_owned())]))));
+        assert_eq!((names.of(7).to_owned(), names.of(1)), ("eth7".to_owned(), ""));
     }
 }

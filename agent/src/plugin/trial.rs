@@ -50,7 +50,10 @@ impl Trials {
                 }
                 Some(action)
             }
-            Action::PutOff { .. } | Action::AskAnew { .. } | Action::Announce { .. } => Some(action),
+            Action::PutOff { .. }
+            | Action::AskAnew { .. }
+            | Action::TellAnew { .. }
+            | Action::Announce { .. } => Some(action),
         }
     }
 

@@ -126,7 +126,7 @@ impl Slot {
     ) -> View {
         match event {
             Event::Announcement { product, claim, holder, raw: datagram } => {
-                let datagram = raw.then_some(&datagram[..]);
+                let datagram = datagram.as_ref().filter(|_| raw).map(|datagram| &datagram[..]);
                 let (product, holder) = self.texts(product.as_str(), std::slice::from_ref(holder), names);
                 View::Announcement(slnd_ev_announcement {
                     h: head::<slnd_ev_announcement>(SLND_EV_ANNOUNCEMENT),
@@ -206,7 +206,19 @@ impl Slot {
     }
 
     fn stamp(&mut self, record: &Record, decide: bool) {
-        let h = match &mut self.view {
+        let h = self.head_mut();
+        (h.seq, h.mono_ns, h.real_ns) = (record.seq, record.mono_ns, record.real_ns);
+        h.flags = if decide { SLND_EVF_DECIDE } else { 0 };
+        h.flags |= if record.caused_by_self { SLND_EVF_SELF } else { 0 };
+    }
+
+    /// It comes from a recording.
+    pub(super) fn mark_replayed(&mut self) {
+        self.head_mut().flags |= SLND_EVF_REPLAY;
+    }
+
+    fn head_mut(&mut self) -> &mut slnd_event {
+        match &mut self.view {
             View::Announcement(event) => &mut event.h,
             View::Duplicate(event) => &mut event.h,
             View::Resolved(event) => &mut event.h,
@@ -214,10 +226,7 @@ impl Slot {
             View::Query(event) => &mut event.h,
             View::Tick(event) => &mut event.h,
             View::Lost(event) => &mut event.h,
-        };
-        (h.seq, h.mono_ns, h.real_ns) = (record.seq, record.mono_ns, record.real_ns);
-        h.flags = if decide { SLND_EVF_DECIDE } else { 0 };
-        h.flags |= if record.caused_by_self { SLND_EVF_SELF } else { 0 };
+        }
     }
 
     fn state_view(

@@ -16,7 +16,9 @@ pub enum Health {
     Slow,
     /// Its present call takes more than 5 s.
     Stalled,
-    /// Three panics in ten minutes: it is not called any more.
+    /// Its process is gone, and another one is about to be started.
+    Restarting,
+    /// Three crashes or panics in ten minutes: it is not called any more.
     Quarantined,
     /// Its thread is gone: a defect of the agent itself.
     Failed,
@@ -30,6 +32,7 @@ impl Health {
             Health::Ok => "ok",
             Health::Slow => "slow",
             Health::Stalled => "stalled",
+            Health::Restarting => "restarting",
             Health::Quarantined => "quarantined",
             Health::Failed => "failed",
         }
@@ -49,7 +52,7 @@ pub(super) fn of_calls(present_since_ns: Option<u64>, latest_ns: u64, now_ns: u6
     }
 }
 
-/// Counts panics within a sliding window.
+/// Counts panics, and crashes of a plugin's process, within a sliding window.
 #[derive(Debug, Default)]
 pub(super) struct Panics(VecDeque<u64>);
 

@@ -13,42 +13,42 @@ use rtrb::Consumer;
 use serialnumberd_plugin::abi::SLND_E_PANIC;
 
 use super::batch::Batch;
-use super::begin::{Job, begin};
+use super::begin::{Code, Job, begin};
 use super::calls::{CallError, Calls};
 use super::context::Context;
+use super::handshake::End;
 use super::limits::{LINGER, STATUS_EVERY, STATUS_MAX};
 use super::options::{self, Settings};
 use super::outbox::Item;
-use super::shared::{Configure, End, Message};
+use super::shared::{Configure, Message};
 use super::timers::Due;
 use super::watchdog::Panics;
 
 /// The thread's whole life.
-pub(super) fn run(job: Job) {
+pub(super) fn run(code: Code, job: Job) {
     let (shared, doorbell) = (Arc::clone(&job.shared), Arc::clone(&job.doorbell));
     // A plugin cannot unwind into this (R8); what is caught here is a defect of the host.
-    let end = catch_unwind(AssertUnwindSafe(|| live(job))).unwrap_or(End::Failed);
+    let end = catch_unwind(AssertUnwindSafe(|| live(code, job))).unwrap_or(End::Failed);
     shared.end(end);
     // The loop is to see that nothing more comes from here.
     doorbell.ring();
 }
 
-fn live(job: Job) -> End {
+fn live(code: Code, job: Job) -> End {
     let ready = job.ready.clone();
-    match begin(job) {
+    match begin(code, job) {
         Err(error) => {
             let _the_host_gave_up = ready.send(Err(error));
             End::Stopped
         }
-        Ok((mut worker, facts)) => {
+        Ok((worker, facts)) => {
             if ready.send(Ok(facts)).is_err() {
                 // The host gave it up for starting too slowly.
-                worker.calls.stop_and_destroy();
+                worker.leave();
                 return End::Stopped;
             }
             drop(ready);
-            worker.work();
-            worker.wind_up()
+            worker.serve()
         }
     }
 }
@@ -97,6 +97,17 @@ impl Worker {
         self.context.now_ns()
     }
 
+    /// From its start to its end.
+    pub(super) fn serve(mut self) -> End {
+        self.work();
+        self.wind_up()
+    }
+
+    /// Ends it at once, since nobody waits for it any more.
+    pub(super) fn leave(self) {
+        self.calls.stop_and_destroy();
+    }
+
     fn work(&mut self) {
         let mut is_rested = true;
         while self.context.shared.stop_by_ns().is_none() && !self.is_quarantined {
@@ -142,26 +153,32 @@ impl Worker {
         for due in self.due.drain(..fit) {
             self.batch.add_due(&due, now_ns, real_ns);
         }
-        self.deliver() > 0
+        self.deliver(false) > 0
     }
 
     fn handle_events(&mut self) -> bool {
         while self.batch.room() > 0 {
             let Ok(item) = self.queue.pop() else { break };
+            // Only now: what was told before this event was published is seen.
+            self.batch.learn(self.context.interfaces());
             self.batch.add(item);
         }
-        self.deliver() > 0
+        self.deliver(true) > 0
     }
 
     /// Gives the batch to the plugin and its answers to the loop; how many events it had.
-    fn deliver(&mut self) -> u64 {
+    fn deliver(&mut self, is_from_queue: bool) -> u64 {
         let n = u64::try_from(self.batch.len()).unwrap_or(u64::MAX);
         if n == 0 || self.is_quarantined {
             return n;
         }
         let (answers, result) = self.batch.deliver(&self.calls);
+        let shared = &self.context.shared;
+        shared.delivered.fetch_add(n, Ordering::Relaxed);
+        if is_from_queue {
+            shared.taken.fetch_add(n, Ordering::Relaxed);
+        }
         let is_ok = self.judge(result).is_ok();
-        self.context.shared.delivered.fetch_add(n, Ordering::Relaxed);
         self.is_status_old = self.calls.has_status();
         for answer in answers {
             let (claim, seq) = (answer.claim, answer.seq);
@@ -171,6 +188,7 @@ impl Worker {
                 Message::NoAnswer { claim, seq }
             });
         }
+        self.context.shared.touch();
         n
     }
 
@@ -181,7 +199,7 @@ impl Worker {
         shared.errors.fetch_add(1, Ordering::Relaxed);
         shared.last_error.put(self.settings.redact(&error.to_string()));
         if error.status == SLND_E_PANIC {
-            shared.panics.fetch_add(1, Ordering::Relaxed);
+            shared.panics.fetch_add(1, Ordering::Release);
             self.is_quarantined |= self.panics.note(self.now_ns());
         }
         result
@@ -229,14 +247,14 @@ impl Worker {
             Ok(text) => text.unwrap_or_default(),
             Err(error) => return drop(self.judge(Err(error))),
         };
+        let shared = &self.context.shared;
         match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text) {
-            Ok(_) => self.context.shared.detail.put(String::from_utf8_lossy(&text).into_owned()),
-            Err(_) => self
-                .context
-                .shared
-                .last_error
-                .put(format!("its status is no JSON object of at most {STATUS_MAX} bytes")),
+            Ok(_) => shared.detail.put(String::from_utf8_lossy(&text).into_owned()),
+            Err(_) => {
+                shared.last_error.put(format!("its status is no JSON object of at most {STATUS_MAX} bytes"));
+            }
         }
+        shared.touch();
     }
 
     fn wind_up(mut self) -> End {

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use libc::c_int;
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage, sockopt};
 
 use super::error::BindError;
@@ -31,8 +32,16 @@ const V4: [Setting; 6] = [
     ("IP_RECVTTL", libc::IPPROTO_IP, libc::IP_RECVTTL, 1),
 ];
 
-const V6: [Setting; 7] = [
-    ("IPV6_V6ONLY", libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1),
+/// Not to be changed once it is bound.
+const V6_ONLY: Setting = ("IPV6_V6ONLY", libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1);
+
+/// Who bound an adopted socket (systemd, for one) may have allowed others on its port.
+const EXCLUSIVE: [Setting; 2] = [
+    ("SO_REUSEADDR", libc::SOL_SOCKET, libc::SO_REUSEADDR, 0),
+    ("SO_REUSEPORT", libc::SOL_SOCKET, libc::SO_REUSEPORT, 0),
+];
+
+const V6: [Setting; 6] = [
     ("IPV6_UNICAST_HOPS", libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS, HOPS),
     ("IPV6_MULTICAST_HOPS", libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS, HOPS),
     ("IPV6_MULTICAST_LOOP", libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_LOOP, 0),
@@ -71,19 +80,23 @@ impl Endpoint {
             Err(Errno::EAFNOSUPPORT) => return Ok(None),
             Err(e) => return Err(failed("socket")(e.into())),
         };
-        let settings: &[Setting] = if at.is_ipv4() { &V4 } else { &V6 };
-        for &(step, level, name, value) in settings {
-            sys::set_option(fd.as_fd(), level, name, value).map_err(failed(step))?;
-        }
-        // More than net.core.rmem_max takes CAP_NET_ADMIN.
-        if socket::setsockopt(&fd, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
-            socket::setsockopt(&fd, sockopt::RcvBuf, &RECEIVE_BUFFER)
-                .map_err(|e| failed("SO_RCVBUF")(e.into()))?;
-        }
+        let only: &[Setting] = if at.is_ipv4() { &[] } else { &[V6_ONLY] };
+        set_up(fd.as_fd(), at, only)?;
         socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(at)).map_err(|e| refused(e, at))?;
         let socket = UdpSocket::from(fd);
         let local = socket.local_addr().map_err(failed("getsockname"))?;
         Ok(Some(Endpoint { socket, local, drops_seen: 0, drops: 0 }))
+    }
+
+    /// Takes over a socket that is bound.  What it received before has no circumstances, and is refused for that.
+    pub(super) fn adopt(socket: UdpSocket, local: SocketAddr) -> Result<Endpoint, BindError> {
+        let failed =
+            |step: &'static str| move |error: io::Error| BindError::System { step, at: local, error };
+        socket.set_nonblocking(true).map_err(failed("O_NONBLOCK"))?;
+        fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(|e| failed("FD_CLOEXEC")(e.into()))?;
+        set_up(socket.as_fd(), local, &EXCLUSIVE)?;
+        let drops_seen = sys::drops(socket.as_fd()).map_err(failed("SO_MEMINFO"))?;
+        Ok(Endpoint { socket, local, drops_seen, drops: 0 })
     }
 
     /// The socket itself, for what the standard library can do with it.
@@ -109,6 +122,21 @@ impl Endpoint {
         self.drops_seen = seen;
         Ok(self.drops)
     }
+}
+
+/// Sets the options of the address family and `more`, and asks for room.
+fn set_up(fd: BorrowedFd<'_>, at: SocketAddr, more: &[Setting]) -> Result<(), BindError> {
+    let failed = |step: &'static str| move |error: io::Error| BindError::System { step, at, error };
+    let settings: &[Setting] = if at.is_ipv4() { &V4 } else { &V6 };
+    for &(step, level, name, value) in more.iter().chain(settings) {
+        sys::set_option(fd, level, name, value).map_err(failed(step))?;
+    }
+    // More than net.core.rmem_max takes CAP_NET_ADMIN.
+    if socket::setsockopt(&fd, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+        socket::setsockopt(&fd, sockopt::RcvBuf, &RECEIVE_BUFFER)
+            .map_err(|e| failed("SO_RCVBUF")(e.into()))?;
+    }
+    Ok(())
 }
 
 fn refused(error: Errno, at: SocketAddr) -> BindError {

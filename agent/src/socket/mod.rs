@@ -9,6 +9,7 @@
 //!   kernel ─ recvmmsg ─▶ Batch ─▶ Arrival ─▶ engine ─▶ Transmit ─▶ Sockets::transmit ─ sendmsg ─▶ kernel
 //! ```
 
+mod adopt;
 mod batch;
 mod control;
 mod endpoint;
@@ -33,13 +34,14 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
+pub use adopt::Adopted;
 pub use batch::Batch;
 pub use error::BindError;
 pub use groups::GROUP;
 pub use interfaces::Link;
 pub use netlink::{Changes, Monitor};
 pub use occupant::Occupant;
-pub(crate) use sys::peer_groups;
+pub(crate) use sys::{peer_groups, poll_descriptor};
 pub use transmit::{Route, SendError, SendReport};
 
 use endpoint::Endpoint;

@@ -1,7 +1,10 @@
 //! The system calls that no safe wrapper offers: `recvmmsg`, `sendmsg` and some socket options.
 //!
 //! It moves bytes and flags.  What they mean is read in `control.rs`, in safe code; nothing here decides.
-#![allow(unsafe_code, reason = "recvmmsg, sendmsg and three socket options have no safe wrapper that fits")]
+#![allow(
+    unsafe_code,
+    reason = "recvmmsg, sendmsg, some socket options and mio's raw descriptor have no safe wrapper that fits"
+)]
 
 use std::io;
 use std::mem;
@@ -162,6 +165,12 @@ const NAME_LEN: libc::socklen_t = NAME as libc::socklen_t;
 #[allow(clippy::cast_possible_truncation, reason = "32, and const conversions cannot be fallible yet")]
 const BATCH_LEN: c_uint = BATCH as c_uint;
 
+/// The descriptor of a poll: mio hands it out raw only.
+pub(crate) fn poll_descriptor(poll: &mio::Poll) -> BorrowedFd<'_> {
+    // SAFETY: the poll owns the descriptor, and is borrowed for as long as the answer lives.
+    unsafe { BorrowedFd::borrow_raw(poll.as_raw_fd()) }
+}
+
 /// Sends one datagram to `name` (a `sockaddr`) with `control` (whole control messages).
 pub(super) fn send(socket: BorrowedFd<'_>, bytes: &[u8], name: &[u8], control: &[u8]) -> io::Result<()> {
     let name_len = libc::socklen_t::try_from(name.len()).map_err(io::Error::other)?;
@@ -193,6 +202,18 @@ pub(super) fn set_option(socket: BorrowedFd<'_>, level: c_int, name: c_int, valu
     // SAFETY: the pointer is to a c_int on this stack frame and `len` is its size; the kernel only reads it.
     let done = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Reads an option whose value is an `int`.
+pub(super) fn option(socket: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<c_int> {
+    let mut value: c_int = 0;
+    let mut len = libc::socklen_t::try_from(mem::size_of::<c_int>()).map_err(io::Error::other)?;
+    // SAFETY: the pointer is to a c_int on this stack frame and `len` is its size; the kernel writes no more.
+    let done = unsafe {
+        let room = (&raw mut value).cast();
+        libc::getsockopt(socket.as_raw_fd(), level, name, room, &raw mut len)
+    };
+    if done == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
 }
 
 /// How many datagrams the kernel has ever dropped on this socket, modulo 2^32.

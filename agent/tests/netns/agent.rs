@@ -84,6 +84,12 @@ impl Config {
         self
     }
 
+    /// As it is, with the plugins in processes of their own.
+    pub fn in_processes(mut self) -> Config {
+        self.rest = self.rest.replace("isolation = \"thread\"", "isolation = \"process\"");
+        self
+    }
+
     /// Adds the policy plugin, its verdict counted.
     pub fn policy(self, options: &str) -> Config {
         let more = format!("verdict = \"require\"\ngrant = [\"verdict\"]\n[plugin.options]\n{options}");

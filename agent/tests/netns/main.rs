@@ -36,6 +36,7 @@ mod loss;
 mod macvlan;
 mod multicast;
 mod plugins;
+mod programs;
 mod recognition;
 mod refusals;
 mod sockets;

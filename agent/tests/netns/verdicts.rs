@@ -81,6 +81,26 @@ fn strict_denies_every_holder() {
 }
 
 #[test]
+fn a_policy_in_a_process_denies_as_well_and_survives_its_own_end() {
+    let lan = Lan::new(2);
+    let config = Config::xsvr().policy("mode = \"strict\"").in_processes();
+    let (a, b) = in_duplicate(&lan, &config);
+    a.decides(DENY, SOON);
+    b.decides(DENY, SOON);
+    let policy = |agent: &Agent| agent.status().plugin("policy").clone();
+    let pid = policy(&a)["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a process");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)
+        .expect("killed");
+    within(s(3), "the crash is seen", || (policy(&a)["crashes"] == 1).then_some(()));
+    // What was decided stays, and the next process comes to the same.
+    assert_eq!(a.check().0, DENY);
+    within(s(5), "it runs again", || (policy(&a)["health"] == "ok").then_some(()));
+    within(s(5), "it was asked anew", || policy(&a)["delivered"].as_u64().filter(|delivered| *delivered > 0));
+    assert_eq!((a.check().0, b.check().0), (DENY, DENY));
+    assert!(!a.log().contains("verdict warn"), "it never wavered");
+}
+
+#[test]
 fn seniority_keeps_the_first_and_denies_the_later() {
     let (a, b, _lan) = verdicts_of_a_duplicate("mode = \"seniority\"");
     a.decides(ALLOW, SOON);

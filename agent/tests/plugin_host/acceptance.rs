@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use serialnumberd::plugin::{Isolation, Rule, check, describe, find, manifest};
+use serialnumberd::plugin::{Rule, check, describe, find, manifest};
 
 use crate::STOP;
 use crate::rig::Rig;
@@ -17,9 +17,7 @@ fn refused(rig: &Rig, path: &Path, rule: Rule, part: &str) {
     assert!(error.to_string().ends_with(&format!("(rule: {})", rule.as_str())), "{error}");
 }
 
-#[test]
-fn two_plugins_are_two_libraries() {
-    let rig = Rig::new();
+fn two_plugins_are_two_libraries(rig: Rig) {
     let specs = vec![
         rig.spec(rig.build("good", "good.so", &[])),
         rig.spec(rig.build("bad", "bad.so", &[])),
@@ -48,14 +46,9 @@ fn the_file_rules() {
     refused(&rig, Path::new("/etc/hostname"), Rule::Manifest, "no ELF shared library");
     let error = find(Path::new("x.so"), &["/nowhere".into(), "/etc".into()]).expect_err("not there");
     assert!(error.to_string().contains("none of /nowhere, /etc"), "{error}");
-    let mut process = rig.spec(link);
-    process.isolation = Isolation::Process;
-    assert_eq!(rig.start(vec![process]).err().map(|error| error.rule()), Some(Rule::Isolation));
 }
 
-#[test]
-fn each_acceptance_rule_refuses_with_its_name() {
-    let rig = Rig::new();
+fn each_acceptance_rule_refuses_with_its_name(rig: Rig) {
     let mut built = 0;
     let good_manifest = r#"MANIFEST="abi=1.0\nid=broken\nversion=1.0\nwants=\n""#;
     for (defines, rule, part) in [
@@ -100,9 +93,7 @@ fn each_acceptance_rule_refuses_with_its_name() {
     assert_eq!(rig.trace("broken"), ["create", "create", "destroy"], "code ran in the last two only");
 }
 
-#[test]
-fn control_characters_of_a_version_are_left_out_alike() {
-    let rig = Rig::new();
+fn control_characters_of_a_version_are_left_out_alike(rig: Rig) {
     let defines = [r#"MANIFEST="abi=1.0\nid=broken\nversion=1\033[2J\nwants=\n""#, r#"VERSION="1\033[2J""#];
     let library = rig.build("broken", "escapes.so", &defines);
     let mut host = rig.start(vec![rig.spec(library)]).expect("both say the same");
@@ -110,9 +101,7 @@ fn control_characters_of_a_version_are_left_out_alike() {
     assert_eq!(host.stop(STOP), Vec::<String>::new());
 }
 
-#[test]
-fn what_is_known_without_starting() {
-    let rig = Rig::new();
+fn what_is_known_without_starting(rig: Rig) {
     let library = rig.build("good", "good.so", &[]);
     let read = manifest(&library).expect("a manifest");
     assert_eq!((read.id.as_str(), read.abi), ("good", (1, 0)));
@@ -156,12 +145,18 @@ fn a_plugin_that_hangs_in_start_is_given_up() {
     rig.await_line("good", "destroy");
 }
 
-#[test]
-fn options_that_do_not_fit_stop_the_start() {
-    let rig = Rig::new();
+fn options_that_do_not_fit_stop_the_start(rig: Rig) {
     let mut spec = rig.spec(rig.build("good", "good.so", &[]));
     spec.options = "mode = \"strikt\"".parse().expect("toml");
     let error = rig.start(vec![spec]).err().expect("no such mode");
     assert_eq!((error.rule(), error.option()), (Rule::Options, Some("mode")));
     assert!(error.to_string().contains("did you mean \"strict\"?"), "{error}");
+}
+
+in_both_modes! {
+    two_plugins_are_two_libraries,
+    each_acceptance_rule_refuses_with_its_name,
+    control_characters_of_a_version_are_left_out_alike,
+    what_is_known_without_starting,
+    options_that_do_not_fit_stop_the_start,
 }

@@ -18,9 +18,7 @@ fn finish_reload(host: &mut PluginHost, now_ns: u64) -> Result<(), PluginError> 
     outcome.expect("just seen")
 }
 
-#[test]
-fn a_reload_is_a_transaction() {
-    let rig = Rig::new();
+fn a_reload_is_a_transaction(rig: Rig) {
     let library = rig.build("good", "good.so", &[]);
     let mut spec = rig.spec(library);
     spec.options = "token = \"hush\"".parse().expect("toml");
@@ -58,10 +56,9 @@ fn a_reload_is_a_transaction() {
     assert_eq!(host.stop(STOP), Vec::<String>::new());
 }
 
-#[test]
-fn what_is_decided_with_new_options_waits_until_they_are_in_force() {
+fn what_is_decided_with_new_options_waits_until_they_are_in_force(new_rig: fn() -> Rig) {
     for takes_them in [true, false] {
-        let rig = Rig::new();
+        let rig = new_rig();
         let mut policy = rig.spec(rig.build("good", "good.so", &["DECIDES"]));
         (policy.verdict, policy.grant) = (VerdictUse::Require, vec!["verdict".to_owned()]);
         let mut twin = rig.spec(rig.build("good", "twin.so", &["ID=\"twin\"", "GATED"]));
@@ -103,9 +100,7 @@ fn what_is_decided_with_new_options_waits_until_they_are_in_force() {
     }
 }
 
-#[test]
-fn a_plugin_that_cannot_be_told_of_a_reload_refuses_it() {
-    let rig = Rig::new();
+fn a_plugin_that_cannot_be_told_of_a_reload_refuses_it(rig: Rig) {
     let mut busy = rig.spec(rig.build("good", "good.so", &["GATED"]));
     let mut twin = rig.spec(rig.build("good", "twin.so", &["ID=\"twin\""]));
     let mut host = rig.start(vec![busy.clone(), twin.clone()]).expect("both start");
@@ -135,9 +130,7 @@ fn a_plugin_that_cannot_be_told_of_a_reload_refuses_it() {
     assert_eq!(host.stop(STOP), Vec::<String>::new());
 }
 
-#[test]
-fn no_secret_of_a_refused_reload_is_shown() {
-    let rig = Rig::new();
+fn no_secret_of_a_refused_reload_is_shown(rig: Rig) {
     let mut spec = rig.spec(rig.build("good", "good.so", &[]));
     // The plugin quotes the new one, of which the old one is the beginning.
     spec.options = "token = \"hus\"".parse().expect("toml");
@@ -152,9 +145,7 @@ fn no_secret_of_a_refused_reload_is_shown() {
     }
 }
 
-#[test]
-fn a_verdict_on_a_claim_that_is_not_held_any_more_is_refused() {
-    let rig = Rig::new();
+fn a_verdict_on_a_claim_that_is_not_held_any_more_is_refused(rig: Rig) {
     let mut spec = rig.spec(rig.build("good", "good.so", &["DECIDES"]));
     (spec.verdict, spec.grant) = (VerdictUse::Require, vec!["verdict".to_owned()]);
     let mut host = rig.start(vec![spec.clone()]).expect("it starts");
@@ -175,4 +166,12 @@ fn a_verdict_on_a_claim_that_is_not_held_any_more_is_refused() {
     let answers: Vec<&str> = trace.iter().filter_map(|line| line.strip_prefix("decide ")).collect();
     assert_eq!(answers, ["0", "-3", "0"]);
     assert_eq!(host.stop(STOP), Vec::<String>::new());
+}
+
+in_both_modes! {
+    a_reload_is_a_transaction,
+    what_is_decided_with_new_options_waits_until_they_are_in_force,
+    a_plugin_that_cannot_be_told_of_a_reload_refuses_it,
+    no_secret_of_a_refused_reload_is_shown,
+    a_verdict_on_a_claim_that_is_not_held_any_more_is_refused,
 }

@@ -1,20 +1,37 @@
 //! Plugins that run: events, verdicts, losses, misbehavior, the end.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serialnumberd::plugin::{Action, Health, VerdictUse};
+use serialnumberd::plugin::{Action, Health, Isolation, VerdictUse};
 use serialnumberd::record::{Body, Decision, Verdict};
 use serialnumberd_core::{Coverage, Event, ResolvedCause, State};
 
-use crate::rig::{CLAIM, Rig, announcement, duplicate, eventually, holder, product, record};
+use crate::rig::{CLAIM, Rig, WALL_NS, announcement, duplicate, eventually, holder, product, record};
 use crate::{STOP, actions, await_action};
 
-#[test]
-fn a_good_plugin_lives_its_whole_life_on_one_thread() {
-    let rig = Rig::new();
-    let mut spec = rig.spec(rig.build("good", "good.so", &[]));
+/// A process reads the real wall clock.
+fn without_wall_clock(rig: &Rig, line: &str) -> String {
+    match line.split_once(" id=7 real=") {
+        Some((tick, real)) if rig.isolation == Isolation::Process => {
+            assert!(real.parse::<u64>().is_ok_and(|real| real > WALL_NS), "{line}");
+            format!("{tick} id=7 real={WALL_NS}")
+        }
+        _ => line.to_owned(),
+    }
+}
+
+fn a_good_plugin_lives_its_whole_life_on_one_thread(rig: Rig) {
+    let library = rig.build("good", "good.so", &[]);
+    lives_its_whole_life(&rig, library);
+}
+
+/// What `good.c` was told of is what there was to tell, of whatever release the binary is.
+pub fn lives_its_whole_life(rig: &Rig, library: PathBuf) {
+    let mut spec = rig.spec(library);
     spec.grant = vec!["raw".to_owned()];
     spec.options = "token = \"hush\"".parse().expect("toml");
     let mut host = rig.start(vec![spec]).expect("a good plugin");
@@ -32,8 +49,9 @@ fn a_good_plugin_lives_its_whole_life_on_one_thread() {
     host.publish(&record(6, Body::Tick));
     rig.await_line("good", "tick 6");
     assert_eq!(host.stop(STOP), Vec::<String>::new());
+    let trace: Vec<String> = rig.trace("good").iter().map(|line| without_wall_clock(rig, line)).collect();
     assert_eq!(
-        rig.trace("good"),
+        trace,
         [
             "create good worker=1 host=test granted=8",
             "configure mode=observe",
@@ -59,9 +77,19 @@ fn a_good_plugin_lives_its_whole_life_on_one_thread() {
     assert_eq!(mode & 0o777, 0o700);
 }
 
-#[test]
-fn only_a_granted_and_wanted_verdict_is_asked_for() {
-    let rig = Rig::new();
+fn interfaces_are_called_what_whoever_publishes_calls_them(rig: Rig) {
+    let mut host = rig.start(vec![rig.spec(rig.build("good", "good.so", &[]))]).expect("a good plugin");
+    host.set_interfaces(&BTreeMap::from([(1, "wan7".to_owned())]));
+    host.publish(&announcement(1));
+    rig.await_line("good", "holder host=mars group=night transport=lan ifname=wan7 ");
+    host.set_interfaces(&BTreeMap::new());
+    host.publish(&announcement(2));
+    // Interface 1 is called lo here, but that is not where the record comes from.
+    rig.await_line("good", "holder host=mars group=night transport=lan ifname= ");
+    host.stop(STOP);
+}
+
+fn only_a_granted_and_wanted_verdict_is_asked_for(rig: Rig) {
     let library = rig.build("good", "good.so", &["NO_TICKS"]);
     for (verdict, grant, asked) in [
         (VerdictUse::Ignore, vec!["verdict".to_owned()], false),
@@ -195,9 +223,7 @@ fn a_sleeper_costs_the_loop_nothing_and_is_abandoned() {
     rig.await_line("good", "destroy");
 }
 
-#[test]
-fn three_panics_quarantine() {
-    let rig = Rig::new();
+fn three_panics_quarantine(rig: Rig) {
     let mut spec = rig.spec(rig.build("bad", "bad.so", &["PANICS"]));
     (spec.verdict, spec.grant) = (VerdictUse::Require, vec!["verdict".to_owned()]);
     let mut host = rig.start(vec![spec]).expect("it starts");
@@ -218,9 +244,7 @@ fn three_panics_quarantine() {
     assert_eq!(rig.trace("bad"), ["on_events"; 3], "no call after the third panic, not even stop");
 }
 
-#[test]
-fn a_failing_or_endless_answer_is_no_harm() {
-    let rig = Rig::new();
+fn a_failing_or_endless_answer_is_no_harm(rig: Rig) {
     for (define, is_answer) in [("FAILS", false), ("ENDLESS", true)] {
         let mut spec = rig.spec(rig.build("bad", "bad.so", &[define]));
         (spec.verdict, spec.grant) = (VerdictUse::Advise, vec!["verdict".to_owned()]);
@@ -235,9 +259,7 @@ fn a_failing_or_endless_answer_is_no_harm() {
     }
 }
 
-#[test]
-fn abuse_of_the_host_is_answered_with_a_status() {
-    let rig = Rig::new();
+fn abuse_of_the_host_is_answered_with_a_status(rig: Rig) {
     let mut spec = rig.spec(rig.build("bad", "bad.so", &["ABUSES"]));
     spec.grant = ["verdict", "announce", "holders"].map(str::to_owned).to_vec();
     let mut host = rig.start(vec![spec.clone()]).expect("it starts");
@@ -283,9 +305,7 @@ fn a_thread_left_behind_finds_the_host_closed() {
     assert_eq!(rig.await_line("bad", "after destroy"), "after destroy: wake=-8 decide=-8 metric=-8 timer=-8");
 }
 
-#[test]
-fn status_tells_figures_and_the_plugins_own_words() {
-    let rig = Rig::new();
+fn status_tells_figures_and_the_plugins_own_words(rig: Rig) {
     let mut host = rig.start(vec![rig.spec(rig.build("good", "good.so", &[]))]).expect("it starts");
     eventually("its status text", || host.status(rig.now_ns())[0].detail.is_some());
     let status = host.status(rig.now_ns()).remove(0);
@@ -296,9 +316,7 @@ fn status_tells_figures_and_the_plugins_own_words() {
     assert!(status.calls >= 4 && status.slowest_call_ns > 0);
 }
 
-#[test]
-fn holders_are_published_only_to_whom_may_read_them() {
-    let rig = Rig::new();
+fn holders_are_published_only_to_whom_may_read_them(rig: Rig) {
     let mut spec = rig.spec(rig.build("bad", "bad.so", &["READS_HOLDERS"]));
     let host = rig.start(vec![spec.clone()]).expect("it starts");
     assert!(!host.wants_holders());
@@ -316,10 +334,20 @@ fn holders_are_published_only_to_whom_may_read_them() {
     eventually("it is gone", || rig.trace("bad").iter().filter(|line| *line == "holders -3").count() == 2);
 }
 
-#[test]
-fn a_dropped_host_stops() {
-    let rig = Rig::new();
+fn a_dropped_host_stops(rig: Rig) {
     let host = rig.start(vec![rig.spec(rig.build("good", "good.so", &[]))]).expect("it starts");
     drop(host);
     rig.await_line("good", "destroy");
+}
+
+in_both_modes! {
+    a_good_plugin_lives_its_whole_life_on_one_thread,
+    interfaces_are_called_what_whoever_publishes_calls_them,
+    only_a_granted_and_wanted_verdict_is_asked_for,
+    three_panics_quarantine,
+    a_failing_or_endless_answer_is_no_harm,
+    abuse_of_the_host_is_answered_with_a_status,
+    status_tells_figures_and_the_plugins_own_words,
+    holders_are_published_only_to_whom_may_read_them,
+    a_dropped_host_stops,
 }

@@ -1,5 +1,5 @@
 /* Accepted, and then behaves badly: -DSLEEPS in on_events for a minute, -DPANICS in each on_events, -DFAILS it,
- * -DHANGS_IN_START, -DABUSES the host's functions, -DREADS_HOLDERS in each on_events (-DOFTEN: it has a timer for that), -DLEAVES_A_THREAD that goes on calling after destroy. */
+ * -DHANGS_IN_START, -DABUSES the host's functions, -DREADS_HOLDERS or -DANNOUNCES in each on_events (-DOFTEN: it has a timer for that), -DLEAVES_A_THREAD that goes on calling after destroy. */
 #include "trace.h"
 
 #ifdef LEAVES_A_THREAD
@@ -110,6 +110,9 @@ static slnd_status on_events(void *state, const slnd_event *const *events, size_
   trace(i->host, "on_events");
 #ifdef READS_HOLDERS
   read_holders(i->host);
+#endif
+#ifdef ANNOUNCES
+  trace(i->host, "announce %d", i->host->announce(i->host->ctx, (slnd_str){"xsvr", 4}, 0));
 #endif
   out[0].verdict = SLND_VERDICT_DENY;
   memset(out[0].reason, 'x', sizeof out[0].reason); /* without its NUL */

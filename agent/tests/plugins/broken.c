@@ -76,6 +76,19 @@ SLND_MANIFEST_("abi=1.0\nid=broken\nversion=1.0\nwants=\n")
 #elif defined(NO_DESCRIPTOR)
 SLND_MANIFEST_("abi=1.0\nid=broken\nversion=1.0\nwants=\n")
 SLND_PLUGIN_EXPORT const slnd_plugin *serialnumberd_plugin_v1(void) { return NULL; }
+#elif defined(AT_A_PAGES_END)
+/* As much of a descriptor as struct_size says, and then memory that nobody may read. */
+#include <sys/mman.h>
+SLND_MANIFEST_("abi=1.0\nid=broken\nversion=1.0\nwants=\n")
+SLND_PLUGIN_EXPORT const slnd_plugin *serialnumberd_plugin_v1(void) {
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE), size = AT_A_PAGES_END;
+  char *two = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  slnd_plugin cut = plugin;
+  if (two == MAP_FAILED || mprotect(two + page, page, PROT_NONE) != 0) return NULL;
+  cut.struct_size = (uint32_t)size;
+  memcpy(two + page - size, &cut, size);
+  return (const slnd_plugin *)(void *)(two + page - size);
+}
 #elif defined(UNRESOLVED)
 SLND_MANIFEST_("abi=1.0\nid=broken\nversion=1.0\nwants=\n")
 extern const slnd_plugin *nowhere_to_be_found(void);

@@ -1,81 +1,119 @@
 //! What the plugin tests and the bench share: C plugins built on the spot, records, and a bounded wait.
 #![allow(dead_code, reason = "the tests and the bench each use a part of it")]
 
+#[path = "builder.rs"]
+pub mod builder;
+#[path = "suite.rs"]
+pub mod suite;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
+use serialnumberd::clock::boottime_ns;
 use serialnumberd::plugin::{
-    Claims, Clock, Clocks, HostInfo, Isolation, PluginError, PluginHost, PluginSpec, VerdictUse,
+    Claims, Clock, Clocks, HostInfo, Isolation, PluginError, PluginHost, PluginSpec, Process, Sandbox,
+    Source, VerdictUse,
 };
 use serialnumberd::record::{Body, Record};
 use serialnumberd_core::{
     BootId, ClaimId, Class, Coverage, Event, EvidenceId, HolderView, Installation, Instance, Mono, PeerRole,
     Product, Stage,
 };
+use suite::Bad;
 
-/// A real clock: the host times the calls of real threads.
-#[expect(clippy::disallowed_methods, reason = "the host's clock is an argument; here it must be a real one")]
-pub fn clock() -> Clock {
-    let start = Instant::now();
-    // Not from zero: a boot clock is not.
-    Arc::new(move || 1_000_000_000 + u64::try_from(start.elapsed().as_nanos()).expect("short"))
-}
+/// The program that plugins in processes run in.
+pub const HELPER: &str = env!("CARGO_BIN_EXE_serialnumberd");
 
-/// What the wall clock always says.
+/// What the wall clock always says, but in processes.
 pub const WALL_NS: u64 = 1_795_446_271_250_000_000;
 
 /// A directory for one test: the plugins that it builds, and the state directory.
 pub struct Rig {
     pub dir: tempfile::TempDir,
     pub clock: Clock,
+    /// By how much the clock is ahead of the real one, which a plugin's process reads, nanoseconds.
+    pub ahead_ns: Arc<AtomicU64>,
+    /// When the clock was stopped; 0: it runs.
+    stopped_ns: Arc<AtomicU64>,
     pub wakes: Arc<AtomicUsize>,
     /// What is held when plugins are started.
     pub claims: Claims,
+    /// Where plugins run.
+    pub isolation: Isolation,
 }
 
 impl Rig {
+    /// For plugins on threads.
     pub fn new() -> Rig {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        Rig { dir, clock: clock(), wakes: Arc::default(), claims: Claims::from([(CLAIM, product())]) }
+        let (ahead_ns, stopped_ns) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let clock = {
+            let (ahead_ns, stopped_ns) = (Arc::clone(&ahead_ns), Arc::clone(&stopped_ns));
+            // A real one: the host times the calls of real threads.
+            Arc::new(move || {
+                let stopped_ns = stopped_ns.load(Ordering::SeqCst);
+                let real_ns = if stopped_ns == 0 { boottime_ns() } else { stopped_ns };
+                real_ns + ahead_ns.load(Ordering::SeqCst)
+            })
+        };
+        let claims = Claims::from([(CLAIM, product())]);
+        Rig { dir, clock, ahead_ns, stopped_ns, wakes: Arc::default(), claims, isolation: Isolation::Thread }
+    }
+
+    /// For plugins in processes.
+    pub fn of_processes() -> Rig {
+        // Whatever the umask of whoever runs the tests.
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(HELPER, mode).expect("mode set");
+        Rig { isolation: Isolation::Process, ..Rig::new() }
+    }
+
+    /// From here on only [`Rig::advance`] moves the clock on: what is to happen in a second happens when the test wants it.
+    pub fn stop_clock(&self) {
+        self.stopped_ns.store(boottime_ns(), Ordering::SeqCst);
+    }
+
+    /// The clock runs again, from where it is.
+    pub fn run_clock(&self) {
+        self.stopped_ns.store(0, Ordering::SeqCst);
+    }
+
+    /// From here on it is so much later.
+    pub fn advance(&self, span: Duration) {
+        let ns = u64::try_from(span.as_nanos()).expect("some hours");
+        self.ahead_ns.fetch_add(ns, Ordering::SeqCst);
     }
 
     pub fn now_ns(&self) -> u64 {
         (self.clock)()
     }
 
-    /// Builds `tests/plugins/SOURCE.c` with these `-D`s into NAME.
+    /// Builds `tests/plugins/SOURCE` with these `-D`s into NAME; see [`builder::build`].
     pub fn build(&self, source: &str, name: &str, defines: &[&str]) -> PathBuf {
-        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
         let library = self.dir.path().join(name);
-        let output = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-pthread", "-Wall", "-Wextra", "-Werror"])
-            .args(defines.iter().map(|define| format!("-D{define}")))
-            .arg("-I")
-            .arg(package.join("../include"))
-            .arg("-o")
-            .arg(&library)
-            .arg(package.join("tests/plugins").join(format!("{source}.c")))
-            .output()
-            .expect("cc runs (Debian packages gcc and libc6-dev)");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        // Whatever the umask of whoever runs the tests.
-        fs::set_permissions(&library, fs::Permissions::from_mode(0o755)).expect("mode set");
+        builder::build(source, defines, &library);
         library
+    }
+
+    /// Builds one of the suite of bad plugins.
+    pub fn build_bad(&self, bad: &Bad) -> PathBuf {
+        self.build(bad.source, &format!("{}.so", bad.name), bad.defines)
     }
 
     pub fn spec(&self, path: PathBuf) -> PluginSpec {
         PluginSpec {
-            path,
-            isolation: Isolation::Thread,
+            source: Source::File(path),
+            isolation: self.isolation,
+            process: Process { helper: Some(HELPER.into()), sandbox: Sandbox::default() },
             verdict: VerdictUse::Ignore,
             grant: Vec::new(),
             options: toml::Table::new(),
+            texts: false,
             state_dir: self.dir.path().join("state"),
         }
     }
@@ -163,7 +201,7 @@ pub fn record(seq: u64, body: Body) -> Arc<Record> {
 pub fn announcement(seq: u64) -> Arc<Record> {
     let from = Some("10.0.0.9:626".parse().expect("an address"));
     let holder = holder("mars", from);
-    let raw = Box::new([9; 320]);
+    let raw = Some(Box::new([9; 320]));
     record(seq, Body::Engine(Event::Announcement { product: product(), claim: CLAIM, holder, raw }))
 }
 

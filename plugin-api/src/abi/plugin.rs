@@ -37,7 +37,7 @@ pub struct slnd_option {
 }
 
 /// GROWS. The descriptor: constant data; the host reads it before any other code of the plugin runs.
-/// Texts are UTF-8 and NUL-terminated. All slots are \[worker\]. Order of calls: create, configure, start,
+/// Texts are UTF-8 and NUL-terminated. Order of calls: create, configure, start,
 /// on_events as often as there are events, flush, stop, destroy; after a failed create nothing,
 /// after a failed configure or start only stop and destroy. status may come between any two of them after start.
 #[repr(C)]
@@ -82,7 +82,7 @@ pub struct slnd_plugin {
     /// Bytes from one to the next.
     pub option_stride: u32,
 
-    /// REQUIRED. Makes an instance: `*state` is handed to every other slot. `instance` is its name in the
+    /// \[worker\] REQUIRED. Makes an instance: `*state` is handed to every other slot. `instance` is its name in the
     /// configuration, only for this call. No thread may be started yet.
     pub create: Option<
         unsafe extern "C" fn(
@@ -92,7 +92,7 @@ pub struct slnd_plugin {
             error: *mut slnd_error,
         ) -> slnd_status,
     >,
-    /// Takes the options; see slnd_option. With `is_reload` 1 it is a transaction: on an error the old ones stay in force.
+    /// \[worker\] Takes the options; see slnd_option. With `is_reload` 1 it is a transaction: on an error the old ones stay in force.
     pub configure: Option<
         unsafe extern "C" fn(
             state: *mut c_void,
@@ -102,9 +102,9 @@ pub struct slnd_plugin {
             error: *mut slnd_error,
         ) -> slnd_status,
     >,
-    /// After the agent's fork, chdir and sandbox: threads from here on.
+    /// \[worker\] After the agent's fork, chdir and sandbox: threads from here on.
     pub start: Option<unsafe extern "C" fn(state: *mut c_void, error: *mut slnd_error) -> slnd_status>,
-    /// REQUIRED. `n` events, and as many decisions in `out`, all ABSTAIN: those of events with SLND_EVF_DECIDE are
+    /// \[worker\] REQUIRED. `n` events, and as many decisions in `out`, all ABSTAIN: those of events with SLND_EVF_DECIDE are
     /// read, if the answer is SLND_OK and in time. Each replaces this instance's standing verdict on the claim, which
     /// holds until the next: the end of a conflict asks by its STATE event.
     pub on_events: Option<
@@ -115,7 +115,7 @@ pub struct slnd_plugin {
             out: *mut slnd_decision,
         ) -> slnd_status,
     >,
-    /// Tells its status as one JSON object: `*need` becomes its bytes, and if `cap` suffices they are in `json`,
+    /// \[worker\] Tells its status as one JSON object: `*need` becomes its bytes, and if `cap` suffices they are in `json`,
     /// without a NUL. If it does not, nothing is, and the host may call again; both are SLND_OK.
     pub status: Option<
         unsafe extern "C" fn(
@@ -125,13 +125,13 @@ pub struct slnd_plugin {
             need: *mut usize,
         ) -> slnd_status,
     >,
-    /// Joins its own threads. After it returned, no function of the host may be called.
+    /// \[worker\] Joins its own threads. After it returned, no function of the host may be called.
     pub stop: Option<unsafe extern "C" fn(state: *mut c_void)>,
-    /// REQUIRED. Frees the instance.
+    /// \[worker\] REQUIRED. Frees the instance.
     pub destroy: Option<unsafe extern "C" fn(state: *mut c_void)>,
-    /// Writes out what it holds back, until `deadline_ns` of CLOCK_BOOTTIME: before stop.
+    /// \[worker\] Writes out what it holds back, until `deadline_ns` of CLOCK_BOOTTIME: before stop.
     pub flush: Option<unsafe extern "C" fn(state: *mut c_void, deadline_ns: u64) -> slnd_status>,
-    /// The table of an extension that the plugin offers; NULL if there is none.
+    /// \[worker\] The table of an extension that the plugin offers; NULL if there is none.
     pub get_extension: Option<unsafe extern "C" fn(state: *mut c_void, id: *const c_char) -> *const c_void>,
 }
 

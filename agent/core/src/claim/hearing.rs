@@ -92,7 +92,7 @@ impl Claim {
             product: self.license.product,
             claim: self.license.keys.id(),
             holder: self.view_of(holder, ctx.now),
-            raw: alloc::boxed::Box::new(*incoming.raw),
+            raw: Some(alloc::boxed::Box::new(*incoming.raw)),
         });
     }
 

@@ -100,7 +100,7 @@ impl<C: Crypto, D: Defenses> Engine<C, D> {
                 product: datagram.product,
                 claim: datagram.claim,
                 holder,
-                raw: Box::new(*header.bytes),
+                raw: Some(Box::new(*header.bytes)),
             });
         }
         self.update_coverage(now);

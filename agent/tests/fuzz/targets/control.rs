@@ -18,7 +18,7 @@ pub fn control(bytes: &[u8]) {
 /// Whatever is understood can be written and reads the same; what is not is refused by a sentence.
 fn line(bytes: &[u8]) {
     match Line::read(bytes) {
-        Ok(Line::Request { id, name, arguments }) => match Request::read(&name, &arguments) {
+        Ok(Line::Request { id, name, arguments }) => match Request::read(&name, arguments) {
             Ok(request) => {
                 assert!(!matches!(request, Request::Check { wait_ms, .. } if wait_ms > MAX_WAIT_MS));
                 let Ok(Line::Request { id: again, name, arguments }) =
@@ -26,7 +26,7 @@ fn line(bytes: &[u8]) {
                 else {
                     panic!("{request:?} is no request")
                 };
-                assert_eq!((again, Request::read(&name, &arguments)), (id, Ok(request)));
+                assert_eq!((again, Request::read(&name, arguments)), (id, Ok(request)));
             }
             Err(sentence) => assert!(is_sentence(&sentence), "{sentence:?}"),
         },
@@ -70,7 +70,7 @@ impl Loop {
                 );
             }
             for incoming in self.server.turn() {
-                assert_ne!(incoming.request, Request::Watch);
+                assert!(!matches!(incoming.request, Request::Watch { .. }));
                 requests += 1;
                 self.server.reply(incoming.client, incoming.id, &Ok(serde_json::json!({})));
             }

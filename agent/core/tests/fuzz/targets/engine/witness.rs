@@ -193,6 +193,7 @@ impl Witness {
     pub fn said(&mut self, now: Mono, engine: &Engine<Cheap>, event: &Event, truth: &Truth, made: &Made) {
         match event {
             Event::Announcement { raw, holder, .. } => {
+                let raw = raw.as_ref().expect("the engine tells the datagram");
                 assert!(made.signed.contains(&signed(&raw[..])), "nobody announced this");
                 assert_eq!(Datagram::decode(&raw[..]).map(|d| d.instance), Ok(holder.instance));
             }
