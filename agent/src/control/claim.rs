@@ -102,6 +102,13 @@ impl ClaimRequest {
     }
 }
 
+/// A name of a program that [`ClaimRequest::read`] takes, as near to `text` as may be: a file may be called anything.
+pub(crate) fn program_of_text(text: &str) -> String {
+    let mut name = text.replace(char::is_control, "");
+    name.truncate(name.floor_char_boundary(LONGEST_PROGRAM));
+    if name.is_empty() { SOME_PROGRAM.to_owned() } else { name }
+}
+
 /// Takes the key out, and leaves no copy of it behind.
 fn take_key(members: &mut Map<String, Value>) -> Option<Zeroizing<[u8; 32]>> {
     let Some(Value::String(text)) = members.remove(KEY) else { return None };
@@ -126,5 +133,32 @@ fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Stri
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
         Some(_) => Err(format!("`{name}` is a text")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_program_may_claim_whatever_its_file_is_called() {
+        for (file, program) in [
+            ("httpd", "httpd".to_owned()),
+            ("", SOME_PROGRAM.to_owned()),
+            ("\n", SOME_PROGRAM.to_owned()),
+            ("a\u{1b}[2Jb\n", "a[2Jb".to_owned()),
+            (&"x".repeat(255), "x".repeat(64)),
+            // The 64th byte is in the middle of a letter.
+            (&format!("x{}", "\u{e4}".repeat(127)), format!("x{}", "\u{e4}".repeat(31))),
+        ] {
+            assert_eq!(program_of_text(file), program);
+            let mut members = Map::new();
+            members
+                .extend([(KEY.to_owned(), json!("a5".repeat(32))), ("program".to_owned(), json!(program))]);
+            let product = Product::new("xsvr").unwrap();
+            assert_eq!(ClaimRequest::read(product, &mut members).unwrap().program, program);
+        }
     }
 }

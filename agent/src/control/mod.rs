@@ -16,5 +16,6 @@ mod socket_file;
 mod tests;
 
 pub use access::Access;
+pub(crate) use claim::program_of_text;
 pub use claim::{ClaimRequest, Terms};
 pub use event_view::EventView;

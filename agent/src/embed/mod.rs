@@ -22,6 +22,7 @@ mod settings;
 mod turning;
 mod writer;
 
+use crate::control::program_of_text;
 pub use crate::event_loop::Dispatched;
 pub use crate::logging::Sink;
 pub use crate::plugin::{Answer as Opinion, Batch, Item as Delivery, Lost, StaticPlugin};
@@ -67,5 +68,5 @@ impl Mode {
 /// What people call this program, where an agent tells who claims: the name of its file.
 fn program_name() -> String {
     let file = std::env::current_exe().unwrap_or_default();
-    file.file_name().map_or_else(|| "a program".to_owned(), |name| name.to_string_lossy().into_owned())
+    program_of_text(&file.file_name().unwrap_or_default().to_string_lossy())
 }
