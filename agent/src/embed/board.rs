@@ -166,12 +166,18 @@ impl Board {
         Ok(())
     }
 
-    /// Whether there is a claim on the product.
+    /// Takes back what is wished for a product.  What is held or refused stays until the loop has let it go.
     ///
     /// # Errors
-    /// [`Kind::Invalid`] if not, and [`Kind::Closed`].
-    pub(super) fn knows(&self, product: Product) -> Result<(), Failure> {
-        self.lock().entry(product).map(drop)
+    /// [`Kind::Invalid`] if there is no claim on the product, and [`Kind::Closed`].
+    pub(super) fn withdraw(&self, product: Product) -> Result<(), Failure> {
+        let mut content = self.lock();
+        if matches!(content.entry(product)?, Entry::Wished(_)) {
+            content.entries.remove(&product);
+            drop(content);
+            self.changed.notify_all();
+        }
+        Ok(())
     }
 
     pub(super) fn set_counts(&self, counts: Counts) {

@@ -13,8 +13,10 @@ impl Embedded {
     #[must_use]
     pub fn descriptors(&self) -> Vec<RawFd> {
         let mut all = vec![self.outer.0.as_raw_fd(), self.shared.bell.as_raw_fd()];
-        if let Phase::Own(own) = &self.phase {
-            all.extend(own.descriptors());
+        match &self.phase {
+            Phase::Own(own) => all.extend(own.descriptors()),
+            Phase::Connected(connected) => all.extend(connected.descriptors()),
+            Phase::Before(_) | Phase::Over => {}
         }
         all
     }

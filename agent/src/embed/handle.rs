@@ -105,7 +105,7 @@ impl Handle {
         let product = read_product(product)?;
         let mut wishes = self.shared.wishes();
         // A claim that was refused can be taken back, too.
-        self.shared.board.knows(product)?;
+        self.shared.board.withdraw(product)?;
         wishes.insert(product, Wish::Release);
         drop(wishes);
         self.shared.ring();

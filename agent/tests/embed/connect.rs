@@ -47,6 +47,7 @@ fn a_program_claims_at_the_agent_of_its_host_and_its_end_is_a_goodbye() {
     assert!(answer.connected && answer.age == Duration::ZERO, "{answer:?}");
     let counts = handle.counts();
     assert_eq!((counts.claims, counts.conflicts, counts.mode), (1, 1, Some(Mode::Connect)));
+    assert_eq!(counts.state, Some(State::Duplicate));
     let [other, agent, program] = all;
     assert!(program.handle().check("fcsrv").is_err_and(|e| e.kind == Kind::Invalid));
     program.shut_down();
@@ -185,4 +186,33 @@ fn an_agent_that_lets_nobody_in_is_told_of_at_the_start() {
         );
         agent.join().expect("it spoke");
     }
+}
+
+#[test]
+fn what_was_wished_and_taken_back_before_a_turn_leaves_nothing() {
+    let home = Home::new("127.0.8.108");
+    let mut agent = agent(&home, &[]);
+    let (mut program, of_program) = program(&home, Mode::Connect);
+    for (embedded, handle) in [(&mut agent, None), (&mut program, Some(of_program))] {
+        let handle = handle.unwrap_or_else(|| embedded.handle());
+        handle.claim("never", "A", 1).expect("claimed");
+        handle.release("never").expect("it is wished for");
+        embedded.dispatch(1).expect("dispatched");
+        assert!(handle.check("never").is_err_and(|e| e.kind == Kind::Invalid));
+    }
+}
+
+#[test]
+fn a_claim_that_is_held_and_wished_again_after_another_is_shown() {
+    let home = Home::new("127.0.8.109");
+    let agent = agent(&home, &[]);
+    let (program, handle) = program(&home, Mode::Connect);
+    handle.claim("xsvr", "A", 1).expect("claimed");
+    let mut both = [agent, program];
+    until("it is allowed", &mut both, |_| check(&handle).verdict == Verdict::ALLOW);
+    handle.claim("xsvr", "B", 1).expect("claimed");
+    handle.claim("xsvr", "A", 1).expect("claimed");
+    assert_eq!(check(&handle).verdict, Verdict::ABSTAIN);
+    both[1].dispatch(1).expect("dispatched");
+    assert_eq!(check(&handle).verdict, Verdict::ALLOW);
 }

@@ -4,7 +4,7 @@
 //! board nor of who wants events.
 
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::PathBuf;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -27,6 +27,8 @@ pub(in crate::embed) struct Link {
     /// Level-triggered, over the connection, if there is one.
     epoll: Epoll,
     state: State,
+    /// The session's, if there is one: to be read where a fork may have left `state` half changed.
+    connection: Option<RawFd>,
     back_off: BackOff,
     pub(super) ledger: Ledger,
     heard: Heard,
@@ -54,6 +56,7 @@ impl Link {
             places,
             epoll,
             state: State::Away(now),
+            connection: None,
             back_off: BackOff::new(seed),
             ledger: Ledger::default(),
             heard: Heard::default(),
@@ -128,6 +131,11 @@ impl Link {
         self.trouble.as_deref().filter(|_| !self.is_connected())
     }
 
+    /// Every descriptor that lasts longer than a turn; reads numbers only.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        [self.epoll.0.as_raw_fd()].into_iter().chain(self.connection)
+    }
+
     /// Ends: the agent releases what was claimed here, even if a forked child still has the socket.
     pub(super) fn end(self) {
         if let State::Here(session) = self.state {
@@ -153,6 +161,7 @@ impl Link {
             });
             match connected {
                 Ok(stream) => {
+                    self.connection = Some(stream.as_fd().as_raw_fd());
                     self.ledger.begin();
                     self.state = State::Here(Box::new(Session::new(stream, path.clone(), now)));
                     return;
@@ -170,6 +179,8 @@ impl Link {
 
     fn part(&mut self, now: Mono, parting: Parting) {
         let State::Here(session) = std::mem::replace(&mut self.state, State::Away(now)) else { return };
+        // Before it is closed, since the number may be somebody else's then.
+        self.connection = None;
         self.is_refused = parting.is_refusal;
         self.state = State::Away(self.back_off.after(now));
         session.end(&self.epoll);

@@ -18,7 +18,7 @@ mod stream;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,6 +125,8 @@ impl Connected {
         for (product, wish) in wishes {
             match wish {
                 Wish::Claim { keys, seats } => {
+                    // What the board has of it by now is the wish.
+                    self.shown.remove(&product);
                     let terms = Terms { seats, ..self.terms.get(&product).cloned().unwrap_or_default() };
                     let program = self.program.clone();
                     self.link.ledger.claim(ClaimRequest { product, keys, terms, program });
@@ -151,13 +153,13 @@ impl Connected {
 
     /// Writes to the board what changed since it was last written to.
     fn show(&mut self, board: &Board) {
+        let now: BTreeMap<Product, Entry> = self.link.ledger.entries(self.link.trouble()).collect();
         // First, so that nobody reads a verdict of an agent that has gone as one of an agent that is there.
-        let counts = self.tally();
+        let counts = self.tally(&now);
         if counts != self.counts {
             board.set_counts(counts);
             self.counts = counts;
         }
-        let now: BTreeMap<Product, Entry> = self.link.ledger.entries(self.link.trouble()).collect();
         if now != self.shown {
             let gone = self.shown.iter().filter(|(product, _)| !now.contains_key(product));
             board.remove(gone.map(|(product, entry)| (*product, entry.claim())));
@@ -167,10 +169,10 @@ impl Connected {
         }
     }
 
-    fn tally(&self) -> Counts {
+    fn tally(&self, now: &BTreeMap<Product, Entry>) -> Counts {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         let held = || {
-            self.shown.values().filter_map(|entry| match entry {
+            now.values().filter_map(|entry| match entry {
                 Entry::Held(standing) => Some(standing.state),
                 Entry::Wished(_) | Entry::Refused(..) => None,
             })
@@ -178,6 +180,7 @@ impl Connected {
         Counts {
             claims: count(held().count()),
             conflicts: count(held().filter(|s| matches!(s, State::Conflict | State::Duplicate)).count()),
+            state: held().max(),
             lost_events: self.link.lost() + self.audience.as_ref().map_or(0, Audience::lost),
             mode: Some(Mode::Connect),
             connected: self.link.is_connected(),
@@ -196,6 +199,10 @@ impl Connected {
         let status: serde_json::Value =
             client.ask(&Request::Status, Duration::ZERO).map_err(Failure::fail)?;
         serde_json::to_string(&status).map_err(|e| Failure::fail(e.to_string()))
+    }
+
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        self.link.descriptors()
     }
 
     pub(super) fn shut_down(self) {

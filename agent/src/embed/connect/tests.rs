@@ -3,7 +3,7 @@
 mod stage;
 
 use std::io::Write as _;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::net::UnixStream;
 
 use serde_json::{Value, json};
@@ -375,4 +375,33 @@ fn polling_tells_of_what_comes_and_of_nothing_else() {
     assert!(readable(&stage));
     stage.turn();
     assert!(!readable(&stage), "nobody is there");
+}
+
+#[test]
+fn what_is_counted_is_of_the_verdicts_that_are_shown() {
+    let (stage, _agent) = Stage::holding();
+    let mut connected = Connected {
+        link: stage.link,
+        places: Vec::new(),
+        audience: None,
+        terms: BTreeMap::new(),
+        program: String::new(),
+        shown: BTreeMap::new(),
+        counts: Counts::default(),
+    };
+    let board = Board::default();
+    connected.show(&board);
+    let counts = board.counts();
+    assert_eq!((counts.claims, counts.conflicts, counts.state), (1, 0, Some(State::Clear)));
+}
+
+#[test]
+fn its_descriptors_are_told_for_a_forked_child_to_close() {
+    let (mut stage, agent) = Stage::holding();
+    let told: Vec<_> = stage.link.descriptors().collect();
+    let connection = stage.link.connection().unwrap().as_raw_fd();
+    assert_eq!(told, [stage.link.as_fd().as_raw_fd(), connection]);
+    drop((agent, stage.listener.take()));
+    stage.turn();
+    assert_eq!(stage.link.descriptors().collect::<Vec<_>>(), [stage.link.as_fd().as_raw_fd()]);
 }
