@@ -136,9 +136,9 @@ impl Connection {
         self.holds || self.watching.is_some() || self.in_flight > 0
     }
 
-    /// It asked for nothing that is still to come.
+    /// It asked for nothing that is still to come.  Half a question counts for nothing: its other half may never come.
     pub(super) fn is_idle(&self) -> bool {
-        !self.expects_more() && !self.waits() && self.input.is_empty()
+        !self.expects_more() && !self.waits()
     }
 
     /// Something waits to be written.

@@ -275,6 +275,8 @@ fn a_large_answer_to_a_slow_reader_arrives_whole() {
 fn idle_clients_make_room_and_busy_ones_do_not() {
     let agent = Loop::start();
     let mut idle = agent.raw();
+    // Half a question is none.
+    send(&idle, "{\"proto\":1}\n{\"id\":1,");
     let mut watchers: Vec<_> = (1..MAX_CLIENTS).map(|_| agent.client().watch().unwrap()).collect();
     let last = agent.client().watch().unwrap();
     assert_farewell(&mut idle, "needed the place");
