@@ -216,3 +216,16 @@ fn a_claim_that_is_held_and_wished_again_after_another_is_shown() {
     both[1].dispatch(1).expect("dispatched");
     assert_eq!(check(&handle).verdict, Verdict::ALLOW);
 }
+
+#[test]
+fn an_agent_that_is_too_busy_to_take_a_connection_is_one_that_is_there() {
+    let home = Home::new("127.0.8.110");
+    let listener = std::os::unix::net::UnixListener::bind(home.path("control.sock")).expect("bound");
+    nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).expect("a number"))
+        .expect("listens");
+    let crowd = std::os::unix::net::UnixStream::connect(home.path("control.sock")).expect("the last place");
+    let (mut program, handle) = program(&home, Mode::Auto);
+    assert_eq!(mode(&handle), Some(Mode::Connect), "there must not be two agents");
+    drop((crowd, listener));
+    program.dispatch(1).expect("dispatched");
+}

@@ -36,6 +36,8 @@ pub(in crate::embed) struct Link {
     trouble: Option<String>,
     /// There was one, and it did not let this program in.
     is_refused: bool,
+    /// There was one, and too many waited for it.
+    is_crowded: bool,
 }
 
 enum State {
@@ -62,6 +64,7 @@ impl Link {
             heard: Heard::default(),
             trouble: None,
             is_refused: false,
+            is_crowded: false,
         })
     }
 
@@ -102,9 +105,9 @@ impl Link {
         self.heard.records.pop_front()
     }
 
-    /// Somebody is there.
+    /// Somebody is there, though it may not have taken the connection yet.
     pub(in crate::embed) fn is_there(&self) -> bool {
-        matches!(self.state, State::Here(_))
+        self.is_crowded || matches!(self.state, State::Here(_))
     }
 
     /// Waits for [`Link::turn`] to have something to do.
@@ -153,7 +156,7 @@ impl Link {
 
     fn look_for_an_agent(&mut self, now: Mono) {
         let mut tried = Vec::new();
-        self.is_refused = false;
+        (self.is_refused, self.is_crowded) = (false, false);
         for path in &self.places {
             let connected = Stream::connect(path).and_then(|stream| {
                 self.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
@@ -168,6 +171,7 @@ impl Link {
                 }
                 Err(e) => {
                     self.is_refused |= e.kind() == ErrorKind::PermissionDenied;
+                    self.is_crowded |= e.kind() == ErrorKind::WouldBlock;
                     tried.push(format!("{} ({})", path.display(), miss(&e)));
                 }
             }

@@ -78,7 +78,8 @@ pub(super) fn look(plan: &Plan) -> Result<Link, Failure> {
     let until = now().after(GREETING);
     link.turn(now());
     while link.is_there() && !link.is_connected() && now() < until {
-        let left = EpollTimeout::try_from(until.since(now()).as_millis() + 1).unwrap_or(EpollTimeout::ZERO);
+        let left = until.min(link.deadline()).since(now());
+        let left = EpollTimeout::try_from(left.as_millis() + 1).unwrap_or(EpollTimeout::ZERO);
         // Interrupted or not, the time is looked at.
         let _ = link.wait(left);
         link.turn(now());
