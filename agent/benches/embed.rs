@@ -6,11 +6,12 @@
 use std::hint::black_box;
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use serialnumberd::clock;
-use serialnumberd::embed::{Dispatched, Embedded};
+use serialnumberd::embed::{Dispatched, Embedded, Handle, Looping};
 
 const PORT: &str = "62724";
 const AGENT: &str = "127.0.8.80";
@@ -35,17 +36,39 @@ fn home() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary directory")
 }
 
+/// Turns an agent on a thread of its own.
+struct Running {
+    handle: Handle,
+    thread: JoinHandle<()>,
+    _looping: Looping,
+}
+
+impl Running {
+    fn start(mut agent: Embedded) -> Running {
+        agent.start().expect("it starts");
+        let (handle, looping) = (agent.handle(), agent.looping());
+        let turn = move || while agent.turn(usize::MAX).expect("turned") != Dispatched::Stopping {};
+        Running { handle, thread: std::thread::spawn(turn), _looping: looping }
+    }
+
+    /// Claims a license, and waits for the verdict.
+    fn claim(&self) -> &Handle {
+        self.handle.claim("xsvr", "ALONE", 1).expect("claimed");
+        self.handle.wait("xsvr", Duration::from_secs(60)).expect("a verdict");
+        &self.handle
+    }
+
+    fn end(self) {
+        self.handle.stop();
+        self.thread.join().expect("no panic");
+    }
+}
+
 /// The question, while the loop sleeps and while it takes in a flood.
 fn check(criterion: &mut Criterion) {
     let dir = home();
-    let mut agent = embedded(&dir);
-    agent.start().expect("it starts");
-    let handle = agent.handle();
-    handle.claim("xsvr", "ALONE", 1).expect("claimed");
-    let looping = agent.looping();
-    let thread =
-        std::thread::spawn(move || while agent.turn(usize::MAX).expect("turned") != Dispatched::Stopping {});
-    handle.wait("xsvr", Duration::from_secs(60)).expect("a verdict");
+    let running = Running::start(embedded(&dir));
+    let handle = running.claim();
     let mut group = criterion.benchmark_group("embed");
     group.bench_function("check, idle loop", |b| b.iter(|| handle.check(black_box("xsvr"))));
     let is_over = AtomicBool::new(false);
@@ -60,9 +83,31 @@ fn check(criterion: &mut Criterion) {
         group.bench_function("check, flooded loop", |b| b.iter(|| handle.check(black_box("xsvr"))));
         is_over.store(true, Ordering::Relaxed);
     });
-    handle.stop();
-    thread.join().expect("no panic");
-    drop(looping);
+    running.end();
+    group.finish();
+}
+
+/// The same of a client of another agent, and while that agent is away: the question is not passed on.
+fn check_connected(criterion: &mut Criterion) {
+    let dir = home();
+    let control = dir.path().join("control.sock").display().to_string();
+    let mut agent = embedded(&dir);
+    agent.set("control", &control).expect("control");
+    let agent = Running::start(agent);
+    let mut program = Embedded::new(None).expect("made");
+    for (key, value) in [("mode", "connect"), ("control", &control)] {
+        program.set(key, value).expect(key);
+    }
+    let program = Running::start(program);
+    let handle = program.claim();
+    let mut group = criterion.benchmark_group("embed");
+    group.bench_function("check, connected", |b| b.iter(|| handle.check(black_box("xsvr"))));
+    agent.end();
+    while handle.check("xsvr").expect("claimed").connected {
+        std::thread::yield_now();
+    }
+    group.bench_function("check, agent away", |b| b.iter(|| handle.check(black_box("xsvr"))));
+    program.end();
     group.finish();
 }
 
@@ -108,5 +153,5 @@ fn first_datagram(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, check, idle_turn, first_datagram);
+criterion_group!(benches, check, check_connected, idle_turn, first_datagram);
 criterion_main!(benches);
