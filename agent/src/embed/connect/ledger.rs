@@ -194,7 +194,10 @@ impl Ledger {
             }
             (Step::Checking { id: asked, again }, Ok(value)) if asked == id => {
                 claim.step = if again { Step::Doubtful } else { Step::Known };
-                claim.learn(value)?;
+                match read(value) {
+                    Ok((decision, state)) => claim.learn(decision, state),
+                    Err(why) => claim.wonder(why, now),
+                }
             }
             (Step::Checking { id: asked, .. }, Err(sentence)) if asked == id => return Err(sentence),
             _ => {}
@@ -226,27 +229,50 @@ impl Ledger {
 }
 
 impl Claim {
-    fn learn(&mut self, value: Value) -> Result<(), String> {
-        let not_understood = |what: &str| format!("the agent's answer is not understood: {what}");
-        let answer: CheckAnswer =
-            serde_json::from_value(value).map_err(|e| not_understood(&e.to_string()))?;
-        let state = State::of_word(&answer.state).ok_or_else(|| not_understood("its state"))?;
-        let verdict = Verdict::of_word(&answer.verdict).ok_or_else(|| not_understood("its verdict"))?;
+    fn learn(&mut self, decision: Decision, state: State) {
         // An agent that has just been started knows less than what was known before.
         let knows_more = |standing: &Standing| {
             standing.away.is_some()
                 && standing.decision.verdict != Verdict::ABSTAIN
-                && verdict == Verdict::ABSTAIN
+                && decision.verdict == Verdict::ABSTAIN
         };
         if !self.standing.as_ref().is_some_and(knows_more) {
-            self.standing = Some(Standing {
-                claim: self.request.keys.id(),
-                decision: Decision { verdict, reason: answer.reason },
-                state,
-                settled: state != State::Probing,
-                away: None,
-            });
+            let (claim, settled) = (self.request.keys.id(), state != State::Probing);
+            self.standing = Some(Standing { claim, decision, state, settled, away: None });
         }
-        Ok(())
     }
+
+    /// The agent's answer says nothing to this version: what was known before grows old.  The claim stays held; the
+    /// end of the connection would be that of the claim.
+    fn wonder(&mut self, why: String, now: Mono) {
+        let claim = self.request.keys.id();
+        let standing = self.standing.get_or_insert_with(|| Standing {
+            claim,
+            decision: Decision { verdict: Verdict::ABSTAIN, reason: why.clone() },
+            state: State::Probing,
+            settled: false,
+            away: None,
+        });
+        // Once, however often it says so.
+        if standing.away.is_none() {
+            log::warn!("{}: {why}", self.request.product);
+            standing.away = Some(now);
+        }
+    }
+}
+
+/// Reads the answer to a check.
+///
+/// # Errors
+/// A sentence: it is of a newer version, or nonsense.
+fn read(answer: Value) -> Result<(Decision, State), String> {
+    let not_understood = |what: &str| {
+        format!(
+            "the agent's answer is not understood: {what}; a newer version of this program's library may understand it"
+        )
+    };
+    let answer: CheckAnswer = serde_json::from_value(answer).map_err(|e| not_understood(&e.to_string()))?;
+    let state = State::of_word(&answer.state).ok_or_else(|| not_understood("its state"))?;
+    let verdict = Verdict::of_word(&answer.verdict).ok_or_else(|| not_understood("its verdict"))?;
+    Ok((Decision { verdict, reason: answer.reason }, state))
 }

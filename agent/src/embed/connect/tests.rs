@@ -304,7 +304,7 @@ fn what_is_no_agent_is_left_and_why_is_told() {
 }
 
 #[test]
-fn an_answer_that_is_not_understood_ends_the_connection() {
+fn an_answer_that_is_not_understood_leaves_the_last_verdict_to_grow_old_and_the_claim_held() {
     for answer in [
         json!(7),
         json!({"state": "dreaming", "verdict": "allow"}),
@@ -316,9 +316,28 @@ fn an_answer_that_is_not_understood_ends_the_connection() {
         let check = agent.hears("check", "xsvr");
         agent.answer(&check, &answer);
         stage.turn();
-        assert!(stage.link.trouble().unwrap().contains("is not understood"), "{:?}", stage.link.trouble());
-        assert_eq!(stage.verdict(), "allow");
+        assert!(stage.link.is_connected(), "a newer agent may say more, and a new connection is a new claim");
+        assert_eq!((stage.verdict(), stage.standing().away), ("allow", Some(Mono(0))));
+        agent.hears_nothing();
+        agent.tell(2, "xsvr");
+        stage.turn();
+        let check = agent.hears("check", "xsvr");
+        agent.answer_check(&check, "duplicate", "warn");
+        stage.turn();
+        assert_eq!((stage.verdict(), stage.standing().away), ("warn", None));
     }
+    let mut stage = Stage::new();
+    stage.link.ledger.claim(request("xsvr", 1));
+    stage.turn();
+    let mut agent = stage.accept();
+    let claim = agent.hears("claim", "xsvr");
+    agent.answer(&claim, &json!({}));
+    stage.turn();
+    let check = agent.hears("check", "xsvr");
+    agent.answer_check(&check, "dreaming", "allow");
+    stage.turn();
+    assert_eq!((stage.verdict(), stage.standing().settled), ("abstain", false));
+    assert!(stage.standing().decision.reason.contains("is not understood: its state"));
 }
 
 #[test]
