@@ -1,10 +1,12 @@
 //! The client's end of the control socket: blocking, with time limits.
 
-use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, socket};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serialnumberd_core::Mono;
@@ -65,7 +67,7 @@ impl Client {
         let mut tried = Vec::new();
         let mut may_come = true;
         for path in places {
-            match UnixStream::connect(path) {
+            match connect(path, PATIENCE) {
                 Ok(stream) => return Client::open(stream, path).map(Ok),
                 Err(e) => {
                     may_come &= matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
@@ -152,7 +154,7 @@ impl Client {
             .map_err(|e| self.broken(&e))
     }
 
-    fn broken(&self, e: &std::io::Error) -> String {
+    fn broken(&self, e: &io::Error) -> String {
         let path = self.path.display();
         match e.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => {
@@ -161,6 +163,16 @@ impl Client {
             _ => format!("the connection to the agent at {path} broke: {e}"),
         }
     }
+}
+
+/// Connects, and waits for a place among those whom the agent is to take, as the kernel does, but not for ever: one that
+/// is stopped takes nobody.
+fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+    let end = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    let stream = UnixStream::from(end);
+    stream.set_write_timeout(Some(patience))?;
+    socket::connect(stream.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(stream)
 }
 
 /// A connection on which events come.
@@ -185,7 +197,7 @@ impl Watch {
 }
 
 /// Why nobody answers at a place.
-pub(crate) fn miss(e: &std::io::Error) -> String {
+pub(crate) fn miss(e: &io::Error) -> String {
     match e.kind() {
         ErrorKind::NotFound => "no socket there".to_owned(),
         ErrorKind::ConnectionRefused => "its agent is dead".to_owned(),
@@ -194,5 +206,25 @@ pub(crate) fn miss(e: &std::io::Error) -> String {
             "permission denied: ask for a place in control_uids or control_gids".to_owned()
         }
         _ => e.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use nix::sys::socket::{Backlog, listen};
+
+    use super::*;
+
+    #[test]
+    fn an_agent_that_takes_nobody_is_not_waited_for_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        listen(&listener, Backlog::new(0).unwrap()).unwrap();
+        let _crowd = connect(&path, PATIENCE).unwrap();
+        let missed = connect(&path, Duration::from_millis(20)).unwrap_err();
+        assert_eq!(miss(&missed), "its agent takes no connections");
     }
 }
