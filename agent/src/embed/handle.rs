@@ -75,6 +75,14 @@ impl fmt::Debug for Handle {
 }
 
 impl Handle {
+    /// From a stop on nothing is written on the board, or read from it as if it were still true.
+    fn open(&self) -> Result<&Board, Failure> {
+        match self.shared.wants_stop() {
+            true => Err(Failure::closed()),
+            false => Ok(&self.shared.board),
+        }
+    }
+
     /// Claims a license: it is announced and watched from the next turn of the loop on.  The keys are derived here,
     /// which takes some 30 ms and 19 MiB.  Claiming a product anew replaces its claim.
     ///
@@ -87,6 +95,7 @@ impl Handle {
         let seats = u16::try_from(seats).map_err(|_| {
             Failure::invalid(format!("license {product}: {seats} seats are more than 65535; 0 is unlimited"))
         })?;
+        self.open()?;
         let keys = ClaimKeys::derive::<Standard>(&product, &serial);
         // Both under one lock, so that board and wishes tell the same story.
         let mut wishes = self.shared.wishes();
@@ -103,9 +112,10 @@ impl Handle {
     /// [`Kind::Invalid`](super::Kind::Invalid) if it is not claimed here; [`Kind::Closed`](super::Kind::Closed).
     pub fn release(&self, product: &str) -> Result<(), Failure> {
         let product = read_product(product)?;
+        let board = self.open()?;
         let mut wishes = self.shared.wishes();
         // A claim that was refused can be taken back, too.
-        self.shared.board.withdraw(product)?;
+        board.withdraw(product)?;
         wishes.insert(product, Wish::Release);
         drop(wishes);
         self.shared.ring();
@@ -118,7 +128,8 @@ impl Handle {
     /// [`Kind::Invalid`](super::Kind::Invalid) for a product that is not claimed here; [`Kind::Denied`](super::Kind::Denied) with the agent's sentence if the
     /// claim was refused; [`Kind::Closed`](super::Kind::Closed).
     pub fn check(&self, product: &str) -> Result<Answer, Failure> {
-        self.shared.board.check(read_product(product)?)
+        let product = read_product(product)?;
+        self.open()?.check(product)
     }
 
     /// As [`Handle::check`], once the probe is over and the verdict given.
@@ -127,7 +138,11 @@ impl Handle {
     /// As [`Handle::check`]; [`Kind::Timeout`](super::Kind::Timeout); [`Kind::Again`](super::Kind::Again) if no [`Looping`](super::Looping) is alive, since
     /// then nobody may ever turn the agent.
     pub fn wait(&self, product: &str, timeout: Duration) -> Result<Answer, Failure> {
-        self.shared.board.wait(read_product(product)?, timeout)
+        let product = read_product(product)?;
+        let answer = self.open()?.wait(product, timeout);
+        // The stop that ends the loop ends the wait, too.
+        self.open()?;
+        answer
     }
 
     /// What was counted up to the last turn.

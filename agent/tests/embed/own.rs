@@ -231,6 +231,9 @@ fn an_idle_agent_asks_for_no_turn_and_the_bell_is_one() {
     assert_eq!(agents[0].turn(1), Ok(Dispatched::Stopping));
     assert_eq!(agents[0].turn(1), Ok(Dispatched::Stopping), "a stop is not forgotten");
     assert!(now().since(began) < Duration::from_millis(500));
+    // Nobody turns it any more: what it would answer grows old, and nobody would announce a claim.
+    assert_eq!(handle.claim("xsvr", "ALONE", 1).expect_err("it is to end").kind, Kind::Closed);
+    assert_eq!(handle.check("xsvr").expect_err("it is to end").kind, Kind::Closed);
 }
 
 #[test]

@@ -20,13 +20,20 @@ static void on_alarm(int number) {
 }
 
 static void on_tick(void *user, const slnd_event *const *events, size_t n, slnd_decision *out) {
+  static int stopped;
+  slnd_verdict verdict;
   (void)user, (void)events, (void)n, (void)out;
+  if (stopped) {
+    /* The last events of an agent that ends: it answers nothing that it no longer knows. */
+    EXPECT(SLND_E_CLOSED, slnd_agent_check(agent, PRODUCT, &verdict, NULL, 0));
+    EXPECT(SLND_E_CLOSED, slnd_agent_claim(agent, slnd_text("late"), SERIAL, 0, &error));
+    return;
+  }
   /* What may not be done here is refused, what may be done is. */
   EXPECT(SLND_E_NOT_WORKER, slnd_agent_dispatch(agent, 1, NULL));
   EXPECT(SLND_E_NOT_WORKER, slnd_agent_run(agent, &error));
   EXPECT(SLND_E_NOT_WORKER, slnd_agent_set(agent, "interval", "1s", &error));
   EXPECT(SLND_E_AGAIN, slnd_agent_wait(agent, PRODUCT, UINT64_MAX));
-  slnd_verdict verdict;
   char room[16384];
   size_t need = 0;
   slnd_status_info info = {.struct_size = sizeof info};
@@ -37,6 +44,7 @@ static void on_tick(void *user, const slnd_event *const *events, size_t n, slnd_
   OK(slnd_agent_claim(agent, slnd_text("other"), SERIAL, 0, &error));
   OK(slnd_agent_release(agent, slnd_text("other")));
   OK(slnd_agent_stop(agent));
+  stopped = 1;
 }
 
 static void *stop(void *unused) {
@@ -106,7 +114,7 @@ int main(int argc, char **argv) {
     if (strcmp(by, "thread") == 0) {
       CHECK(pthread_create(&thread, NULL, stop, NULL) == 0 && pthread_join(thread, NULL) == 0);
     } else {
-      while (slnd_agent_wait(agent, PRODUCT, 1000000) != SLND_E_AGAIN || (strcmp(by, "signal") == 0 && !handled)) {
+      while (slnd_agent_wait(agent, PRODUCT, 1000000) != SLND_E_CLOSED || (strcmp(by, "signal") == 0 && !handled)) {
       }
     }
   } else {
