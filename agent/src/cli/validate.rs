@@ -2,8 +2,12 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::{flag, low_level};
 
 use super::args::{PluginCheckArgs, PluginTrialArgs};
 use super::output::{Ending, FAILURE, Failure, standard};
@@ -17,7 +21,18 @@ use crate::text::{Palette, Tone, clean, count, wrap};
 const NOT_RUN: u8 = 2;
 
 pub(super) fn check(args: &PluginCheckArgs, environment: &Environment) -> Ending {
-    match try_all(args, environment) {
+    let interrupted = Arc::new(AtomicUsize::new(0));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let number = usize::try_from(signal).unwrap_or(0);
+        flag::register_usize(signal, Arc::clone(&interrupted), number)
+            .map_err(|e| format!("signals cannot be received: {e}"))?;
+    }
+    let ending = try_all(args, environment, &interrupted);
+    // All that it made is gone by now: ends as if the signal had not been received.
+    if let Some(signal) = i32::try_from(interrupted.load(Ordering::Acquire)).ok().filter(|n| *n != 0) {
+        low_level::emulate_default_handler(signal)?;
+    }
+    match ending {
         // Neither passed nor failed.
         Err(Failure::Sentence(sentence)) => {
             logging::failure(&sentence);
@@ -27,7 +42,7 @@ pub(super) fn check(args: &PluginCheckArgs, environment: &Environment) -> Ending
     }
 }
 
-fn try_all(args: &PluginCheckArgs, environment: &Environment) -> Ending {
+fn try_all(args: &PluginCheckArgs, environment: &Environment, interrupted: &AtomicUsize) -> Ending {
     let file = plugin::locate(&args.file, &args.search, environment)?;
     let seed = match args.seed {
         Some(seed) => seed,
@@ -49,7 +64,7 @@ fn try_all(args: &PluginCheckArgs, environment: &Environment) -> Ending {
     }
     // Shown as they come: the whole takes seconds.
     let mut unwritten = Ok(());
-    let findings = check::check(&request, |finding| {
+    let findings = check::check(&request, interrupted, |finding| {
         if is_text && unwritten.is_ok() {
             unwritten = out.write_all(line(palette, finding).as_bytes()).and_then(|()| out.flush());
         }

@@ -52,16 +52,30 @@ impl Calls {
         shared: Arc<Shared>,
         clock: Clock,
     ) -> Result<Calls, CallError> {
+        let instance = CString::new(instance).unwrap_or_default();
+        // SAFETY: the name lives until it returns.
+        unsafe { Calls::create_with(slots, host, instance.as_ptr(), shared, clock) }
+    }
+
+    /// The same with a name that the caller has laid out.
+    ///
+    /// # Safety
+    /// The name ends with a NUL and can be read until this returns.
+    pub(super) unsafe fn create_with(
+        slots: slnd_plugin,
+        host: &'static slnd_host,
+        instance: *const c_char,
+        shared: Arc<Shared>,
+        clock: Clock,
+    ) -> Result<Calls, CallError> {
         let mut calls = Calls { slots, state: ptr::null_mut(), shared, clock };
         let Some(create) = slots.create else { return Err(unset(Call::Create)) };
-        let instance = CString::new(instance).unwrap_or_default();
         let mut error = slnd_error::NONE;
         let mut state = ptr::null_mut();
         // SAFETY: the slot's type is the ABI's, by the canary; the host's table lives for ever, the other
         // pointers until it returns.
-        let status = calls.timed(Call::Create, || unsafe {
-            create(host, instance.as_ptr(), &raw mut state, &raw mut error)
-        });
+        let status =
+            calls.timed(Call::Create, || unsafe { create(host, instance, &raw mut state, &raw mut error) });
         calls.state = state;
         outcome(Call::Create, status, &error).map(|()| calls)
     }

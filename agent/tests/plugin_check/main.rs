@@ -6,10 +6,15 @@ mod builder;
 mod suite;
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 use serde_json::Value;
 use suite::{Bad, SUITE};
@@ -114,6 +119,101 @@ fn names_the_fault(bad: &Bad, (name, found_by, rule): (&str, &str, &str), dir: &
     assert_eq!((&first["name"], &first["rule"]), (&found_by.into(), &rule.into()), "{name}: {document:#}");
 }
 
+/// What an agent in another process cannot be shown, so not in the suite: the fault, the slot, which check finds it, by
+/// which rule, and of what it speaks.
+const PROCESS_WIDE: &[(&str, &str, &str, &str, &str)] = &[
+    ("takes_a_signal", "start", "process", "process", "changed the action for SIGTERM"),
+    ("blocks_signals", "create", "process", "process", "changed the signals that its thread blocks"),
+    ("changes_umask", "on_events", "process", "process", "changed the umask"),
+    ("changes_directory", "start", "process", "process", "changed the working directory"),
+    ("changes_locale", "create", "process", "process", "changed the locale"),
+    ("changes_environment", "stop", "process", "process", "changed the environment variable TZ"),
+    ("changes_a_limit", "start", "process", "process", "changed the limit \"Max open files\""),
+    ("sets_an_alarm", "flush", "process", "process", "changed the alarm"),
+    ("leaves_a_process", "start", "process", "process", "that it started"),
+    ("keeps_its_name", "on_events", "memory", "R5", "used the instance's name of an earlier call"),
+    ("starts_a_thread", "create", "stop", "life cycle", "started a thread before start"),
+];
+
+#[test]
+fn what_belongs_to_the_process_is_left_alone_or_named() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    for (fault, slot, found_by, rule, part) in PROCESS_WIDE {
+        let file = dir.path().join(format!("{fault}.so"));
+        builder::build("fault", &[&format!("FAULT={fault}"), &format!("SLOT=\"{slot}\"")], &file);
+        let output = check(&file, &["--json", "--seed", "7"]);
+        let document = document(&output);
+        assert_eq!(output.status.code(), Some(1), "{fault}: {document:#}");
+        let first = failed(&document)[0];
+        assert_eq!((&first["name"], &first["rule"]), (&(*found_by).into(), &(*rule).into()), "{first:#}");
+        assert!(first["what"].as_str().is_some_and(|what| what.contains(part)), "{fault}: {first:#}");
+    }
+}
+
+#[test]
+fn a_plugin_that_takes_its_time_is_not_accused() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    for slot in ["create", "on_events"] {
+        let file = dir.path().join("slow.so");
+        builder::build("fault", &["FAULT=is_slow", &format!("SLOT=\"{slot}\"")], &file);
+        let output = check(&file, &["--json"]);
+        let document = document(&output);
+        assert_eq!(output.status.code(), Some(0), "{slot}: {document:#}");
+        // Each lets go after 10 s, at the end of the life that it is in.
+        let took =
+            document["checks"].as_array().expect("checks").iter().filter_map(|c| c["took_ms"].as_u64());
+        assert!(took.max().is_some_and(|ms| ms < 20_000), "{slot}: {document:#}");
+    }
+}
+
+#[test]
+fn whoever_interrupts_it_leaves_no_process_and_no_file() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("hangs.so");
+    // Starts a process in a session of its own, and then hangs in stop.
+    builder::build("fault", &["FAULT=leaves_a_process", "SLOT=\"start\"", "HANGS_IN_STOP"], &file);
+    let scratch = dir.path().join("tmp");
+    fs::create_dir(&scratch).expect("made");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_serialnumberd"));
+    let program = program.args(["plugin", "check"]).arg(&file).env("TMPDIR", &scratch);
+    let mut program = program.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+    let written = until(|| trace_below(&scratch));
+    let orphan = written.lines().find_map(|line| line.parse::<i32>().ok()).expect("its number");
+    nix::sys::signal::kill(Pid::from_raw(program.id().try_into().expect("a pid")), Signal::SIGINT)
+        .expect("interrupted");
+    let status = program.wait().expect("it ended");
+    assert_eq!(status.signal(), Some(Signal::SIGINT as i32), "{status}");
+    assert_eq!(fs::read_dir(&scratch).expect("listed").count(), 0, "the trials' folder is removed");
+    assert!(!Path::new(&format!("/proc/{orphan}")).exists(), "process {orphan} is left");
+}
+
+/// Looks until there is something.
+fn until<T>(look: impl Fn() -> Option<T>) -> T {
+    for _ in 0..2_000 {
+        if let Some(found) = look() {
+            return found;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    panic!("nothing came within 10 s");
+}
+
+/// What the plugin has traced once it is in its stop.
+fn trace_below(folder: &Path) -> Option<String> {
+    for entry in fs::read_dir(folder).ok()?.flatten() {
+        let path = entry.path();
+        let found = match path.is_dir() {
+            true => trace_below(&path),
+            false if path.ends_with("trace") => fs::read_to_string(&path).ok(),
+            false => None,
+        };
+        if let Some(text) = found.filter(|text| text.contains("hangs")) {
+            return Some(text);
+        }
+    }
+    None
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -173,7 +273,7 @@ fn the_same_seed_draws_the_same_and_nothing_is_left_behind() {
     let people = run(&["--seed", "5"]);
     assert!(people.contains("seed 5\n") && people.contains("it passed: "), "{people}");
     let tap = run(&["--tap", "--seed", "5"]);
-    assert!(tap.starts_with("TAP version 14\n1..14\n# ") && tap.contains("\nok 14 - fuzz: "), "{tap}");
+    assert!(tap.starts_with("TAP version 14\n1..15\n# ") && tap.contains("\nok 15 - fuzz: "), "{tap}");
     assert_eq!(fs::read_dir(&scratch).expect("listed").count(), 0, "the trials' folder is removed");
 }
 

@@ -3,8 +3,13 @@
  * -DWISHES=0: does not even ask for the permission to decide. */
 #include "trace.h"
 #include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #ifndef SLOT
 #define SLOT "on_events"
 #endif
@@ -114,6 +119,47 @@ __attribute__((unused)) static void decides_unasked(scene *s) {
   s->host->decide(s->host->ctx, claim, &decision);
 }
 
+/* ---- what belongs to the whole process ----------------------------------------------------------------------- */
+static void on_signal(int number) { (void)number; }
+__attribute__((unused)) static void takes_a_signal(scene *s) { (void)s, signal(SIGTERM, on_signal); }
+__attribute__((unused)) static void blocks_signals(scene *s) {
+  sigset_t all;
+  (void)s;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, NULL);
+}
+__attribute__((unused)) static void changes_umask(scene *s) { (void)s, umask(0); }
+__attribute__((unused)) static void changes_directory(scene *s) { (void)s, (void)!chdir("/"); }
+__attribute__((unused)) static void changes_locale(scene *s) { (void)s, setlocale(LC_ALL, "C.UTF-8"); }
+__attribute__((unused)) static void changes_environment(scene *s) { (void)s, setenv("TZ", "UTC", 1); }
+__attribute__((unused)) static void changes_a_limit(scene *s) {
+  struct rlimit limit = {64, 64};
+  (void)s;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+__attribute__((unused)) static void sets_an_alarm(scene *s) { (void)s, alarm(3600); }
+/* Twice, and in a session of its own: neither its group nor its parent tells whose it is. */
+__attribute__((unused)) static void leaves_a_process(scene *s) {
+  pid_t child = fork();
+  if (child > 0) waitpid(child, NULL, 0);
+  if (child != 0) return;
+  setsid();
+  if (fork() == 0) {
+    trace(s->host, "%d", (int)getpid());
+    sleep(600);
+  }
+  _exit(0);
+}
+static const char *given_name;
+__attribute__((unused)) static void keeps_its_name(scene *s) { s->host->log(s->host->ctx, SLND_LOG_INFO, given_name, 1); }
+static void *waits(void *host) { return (void)pause(), host; }
+static pthread_t early;
+__attribute__((unused)) static void starts_a_thread(scene *s) {
+  pthread_create(&early, NULL, waits, (void *)s->host);
+}
+/* No fault: it takes its time. */
+__attribute__((unused)) static void is_slow(scene *s) { (void)s, usleep(30000); }
+
 #ifndef FAULT
 #error "name a fault: -DFAULT=aborts"
 #endif
@@ -127,7 +173,8 @@ static void at(const char *slot, const slnd_host *host, const slnd_event *const 
 }
 
 static slnd_status create(const slnd_host *host, const char *name, void **state, slnd_error *error) {
-  (void)name, (void)error;
+  (void)error;
+  given_name = name;
   at("create", host, NULL, 0);
   return make(host, state);
 }
@@ -158,7 +205,13 @@ static slnd_status flush(void *state, uint64_t deadline_ns) {
   at("flush", ((instance *)state)->host, NULL, 0);
   return SLND_OK;
 }
-static void stop(void *state) { at("stop", ((instance *)state)->host, NULL, 0); }
+static void stop(void *state) {
+  at("stop", ((instance *)state)->host, NULL, 0);
+#ifdef HANGS_IN_STOP
+  trace(((instance *)state)->host, "hangs");
+  pause();
+#endif
+}
 static void destroy(void *state) {
   at("destroy", ((instance *)state)->host, NULL, 0);
   free(state);

@@ -18,6 +18,7 @@ use super::forge::{self, Shape};
 use super::report::{Breach, Report};
 use super::spy;
 use super::subject::Subject;
+use super::surroundings::Surroundings;
 use super::tale::{BEGIN_NS, CLAIM, PRODUCT, S};
 use crate::plugin::begin::Facts;
 use crate::plugin::calls::CallError;
@@ -69,6 +70,8 @@ pub(super) struct Bench {
     pub(super) asked: Permissions,
     pub(super) granted: Permissions,
     pub(super) arena: Arena,
+    /// As they were before it was loaded.
+    pub(super) surroundings: Surroundings,
     clock: Arc<AtomicU64>,
 }
 
@@ -87,6 +90,7 @@ fn refused(error: &PluginError) -> Report {
 impl Bench {
     /// Loads the plugin under the acceptance rules.
     pub(super) fn open(job: Job, is_lenient: bool) -> Result<Bench, Report> {
+        let surroundings = Surroundings::look();
         let accepted = || {
             let file = file::open(&job.file)?;
             let manifest = manifest::read(&job.file, &file)?;
@@ -110,7 +114,7 @@ impl Bench {
         let arena = Arena::new(is_lenient).map_err(|e| Report::Unfit(format!("no memory: {e}")))?;
         let clock = Arc::new(AtomicU64::new(BEGIN_NS));
         let (id, abi) = (manifest.id, manifest.abi);
-        Ok(Bench { job, id, abi, descriptor, settings, asked, granted, arena, clock })
+        Ok(Bench { job, id, abi, descriptor, settings, asked, granted, arena, surroundings, clock })
     }
 
     /// Sets the host's clock.
@@ -152,7 +156,7 @@ impl Bench {
     pub(super) fn create(&mut self, seat: Seat, shape: Shape) -> Result<Subject, CallError> {
         let clock = Arc::clone(&self.clock);
         let clock = Arc::new(move || clock.load(Ordering::Acquire));
-        Subject::create(self.descriptor.raw, seat, shape, &self.id, clock)
+        Subject::create(self, seat, shape, clock)
     }
 
     /// How many events it gets at once, as the agent would.

@@ -21,6 +21,15 @@ pub(super) fn descriptors() -> BTreeMap<i32, PathBuf> {
     all.filter(|(_, on)| !(on.starts_with("/proc") && on.ends_with("fd"))).collect()
 }
 
+/// The processes that it started and that are not yet waited for.
+pub(super) fn children() -> Vec<i32> {
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|n| n.parse().ok()).collect::<Vec<_>>())
+        .collect()
+}
+
 /// Bytes of the heap that are in use, over all arenas and with blocks of their own.
 pub(super) fn heap() -> usize {
     // SAFETY: asks for figures, under the allocator's own locks.

@@ -49,6 +49,11 @@ fn bound() -> io::Result<()> {
     if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } != 0 {
         return Err(io::Error::last_os_error());
     }
+    // What the plugin starts and lets go of stays in sight.
+    // SAFETY: as above.
+    if unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
     // RLIMIT_DATA counts what may be written and is its own: address space that is only reserved costs nothing.
     for (what, most) in
         [(libc::RLIMIT_CORE, 0), (libc::RLIMIT_DATA, MEMORY_MAX), (libc::RLIMIT_FSIZE, FILE_MAX)]

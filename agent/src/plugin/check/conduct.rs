@@ -9,9 +9,12 @@ use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use super::census;
 use super::child::MEMORY_MAX;
 use super::fault;
 use super::progress::{Progress, Word};
@@ -21,8 +24,10 @@ use crate::clock;
 use crate::plugin::limits::CALL_STALLED;
 use crate::plugin::shared::Call;
 
-/// What one trial may take: the longest of them, a thousand lives, lets go by itself after 10 s.
-const TRIAL_MAX: Duration = Duration::from_secs(30);
+/// What one trial may take: the longest of them let go by themselves after [`super::trials::TIME_NS`].
+const TRIAL_MAX: Duration = Duration::from_secs(60);
+/// Orphans leave orphans; a plugin that makes them faster than they can be ended is not followed for ever.
+const GENERATIONS: usize = 100;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Of what a child printed, so much of the end may be shown.
 const SHOWN: usize = 200;
@@ -31,24 +36,70 @@ const SHOWN: usize = 200;
 const OUTPUT: &str = "output";
 
 /// Runs a child in a folder that holds its job and a `place` to live in.
-pub(super) fn conduct(program: &Path, folder: &Path) -> Result<Report, String> {
+pub(super) fn conduct(program: &Path, folder: &Path, interrupted: &AtomicUsize) -> Result<Report, String> {
+    adopt().map_err(|e| format!("what a plugin starts cannot be watched: {e}"))?;
     let mut child =
         start(program, folder).map_err(|e| format!("{} cannot be started again: {e}", program.display()))?;
-    let hung = wait(&mut child, folder);
+    let ending = wait(&child, folder, interrupted);
     // Whatever it started itself ends with it; its number is taken until it is reaped.
     let group = i32::try_from(child.id()).unwrap_or(i32::MAX);
     // SAFETY: one system call; the group was made for this child.
     unsafe { libc::killpg(group, libc::SIGKILL) };
     let status = child.wait().map_err(|e| format!("a child cannot be waited for: {e}"))?;
+    end_orphans();
+    if ending == Wait::Interrupted {
+        return Err("interrupted".to_owned());
+    }
     if let Some(report) = Report::read(&folder.join(REPORT)) {
         return Ok(report);
     }
     let progress = Progress::read(&folder.join(PROGRESS));
-    if progress == Progress::default() && !hung {
+    if progress == Progress::default() && ending == Wait::Ended {
         return Err(format!("a trial could not begin: {}", last_words(folder)));
     }
-    let output = last_words(folder);
-    Ok(Report::Failed(if hung { hangs(progress) } else { dies(status, progress, &output) }))
+    Ok(Report::Failed(match ending {
+        Wait::Ended => dies(status, progress, &last_words(folder)),
+        _ => hangs(&ending, progress),
+    }))
+}
+
+/// From here on whatever a child leaves behind is this process's to end.
+fn adopt() -> io::Result<()> {
+    // SAFETY: one system call; no memory is involved.
+    match unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Ends what a plugin started in a session of its own, and what that started.
+fn end_orphans() {
+    for _ in 0..GENERATIONS {
+        let orphans = census::children();
+        if orphans.is_empty() {
+            return;
+        }
+        for orphan in orphans {
+            // SAFETY: two system calls on a child that is not yet waited for, so its number is its own.
+            unsafe {
+                libc::kill(orphan, libc::SIGKILL);
+                libc::waitpid(orphan, ptr::null_mut(), 0);
+            }
+        }
+    }
+}
+
+/// How the time of a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// The child is over.
+    Ended,
+    /// One call lasts too long.
+    Stalled,
+    /// All of it does.
+    TooLong,
+    /// Somebody wants the whole to end.
+    Interrupted,
 }
 
 fn start(program: &Path, folder: &Path) -> io::Result<Child> {
@@ -72,8 +123,8 @@ fn start(program: &Path, folder: &Path) -> io::Result<Child> {
     command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn()
 }
 
-/// Waits for the end of a child without reaping it; true if it had to be given up.
-fn wait(child: &mut Child, folder: &Path) -> bool {
+/// Waits for the end of a child, or of its time, without reaping it.
+fn wait(child: &Child, folder: &Path, interrupted: &AtomicUsize) -> Wait {
     let begun_ns = clock::boottime_ns();
     let lasts = |since_ns: u64| Duration::from_nanos(clock::boottime_ns().saturating_sub(since_ns));
     let (mut calls, mut since_ns) = (0, begun_ns);
@@ -82,12 +133,14 @@ fn wait(child: &mut Child, folder: &Path) -> bool {
         if progress.get(Word::Call) == 0 || progress.get(Word::Calls) != calls {
             (calls, since_ns) = (progress.get(Word::Calls), clock::boottime_ns());
         }
-        if lasts(since_ns) > CALL_STALLED || lasts(begun_ns) > TRIAL_MAX {
-            return true;
+        match () {
+            () if interrupted.load(Ordering::Acquire) != 0 => return Wait::Interrupted,
+            () if lasts(since_ns) > CALL_STALLED => return Wait::Stalled,
+            () if lasts(begun_ns) > TRIAL_MAX => return Wait::TooLong,
+            () => thread::sleep(LOOK_EVERY),
         }
-        thread::sleep(LOOK_EVERY);
     }
-    false
+    Wait::Ended
 }
 
 fn has_ended(child: &Child) -> bool {
@@ -114,11 +167,11 @@ fn at_step(progress: Progress) -> String {
     }
 }
 
-fn hangs(progress: Progress) -> Breach {
+fn hangs(ending: &Wait, progress: Progress) -> Breach {
     let (who, at) = (in_call(progress), at_step(progress));
-    let what = match progress.get(Word::Call) {
-        0 => format!("the trial did not end within {} s{at}", TRIAL_MAX.as_secs()),
-        _ => format!("{who} did not return within {} s{at}", CALL_STALLED.as_secs()),
+    let what = match ending {
+        Wait::Stalled => format!("{who} did not return within {} s{at}", CALL_STALLED.as_secs()),
+        _ => format!("its calls took more than {} s together{at}", TRIAL_MAX.as_secs()),
     };
     Breach::new("watchdog", what, "do what may take long on a thread of its own, and wake the instance")
 }
@@ -161,6 +214,8 @@ fn signal_name(signal: i32) -> String {
         (libc::SIGSYS, "SIGSYS"),
         (libc::SIGKILL, "SIGKILL"),
         (libc::SIGPIPE, "SIGPIPE"),
+        (libc::SIGTERM, "SIGTERM"),
+        (libc::SIGALRM, "SIGALRM"),
     ];
     let name = known.iter().find(|(number, _)| *number == signal).map(|(_, name)| (*name).to_owned());
     name.unwrap_or_else(|| format!("signal {signal}"))
@@ -214,7 +269,7 @@ mod tests {
         let exit = dies(ExitStatus::from_raw(0), progress(&[(Word::Call, on_events)]), "");
         assert_eq!(exit.what, "its on_events ended the process with exit code 0");
         assert_eq!(
-            hangs(progress(&[(Word::Call, on_events)])).what,
+            hangs(&Wait::Stalled, progress(&[(Word::Call, on_events)])).what,
             "its on_events did not return within 5 s"
         );
     }

@@ -17,9 +17,10 @@ pub(super) enum Thing {
     Host,
     Answers,
     Status,
+    Name,
 }
 
-const THINGS: [(Thing, &str); 9] = [
+const THINGS: [(Thing, &str); 10] = [
     (Thing::Event, "an event"),
     (Thing::Batch, "the array of events"),
     (Thing::Holders, "the holders of an event"),
@@ -29,6 +30,7 @@ const THINGS: [(Thing, &str); 9] = [
     (Thing::Host, "the host's table"),
     (Thing::Answers, "the array of decisions"),
     (Thing::Status, "the room for its status"),
+    (Thing::Name, "the instance's name"),
 ];
 
 /// How a page may be used now.
@@ -106,7 +108,7 @@ pub(super) fn breach(code: u8) -> Option<Breach> {
         State::Guard => (
             "R2",
             format!("it went past the end of {thing}"),
-            "read no more bytes than struct_size, len or n say",
+            "use no more of it than struct_size, len, n or cap says",
         ),
         // It may be read: so it was written.
         State::Given => {

@@ -12,7 +12,8 @@
 //! | `conduct` | a child and its end, as whoever started it sees it |
 //! | `child`, `traps`, `progress`, `said`, `report` | the process of one trial, its bounds and its last words |
 //! | `arena`, `fault`, `forge`, `tale` | what a plugin is told, in memory on which every misuse is a fault with a name |
-//! | `bench`, `subject`, `spy`, `census`, `rng` | the host of a trial, an instance, who called what, what there is |
+//! | `bench`, `subject`, `spy`, `rng` | the host of a trial, an instance, who called what, chance |
+//! | `census`, `surroundings` | what there is: threads, memory, files; what the whole process shares |
 //! | `trials` | the trials, one a file |
 //!
 //! The plugin is loaded in the children only.  Unsafe code here stands on the host's side of the C interface, as in the
@@ -31,6 +32,7 @@ mod rng;
 mod said;
 mod spy;
 mod subject;
+mod surroundings;
 mod tale;
 mod traps;
 mod trials;
@@ -39,6 +41,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bench::Job;
@@ -113,9 +116,16 @@ pub fn checks() -> usize {
 
 /// Runs all checks, each in a process of its own, and tells of each as it ends.
 ///
+/// Takes every child of this process for one of its own: only for a program that has no others.  What `interrupted` is
+/// set to ends it soon, and leaves neither a process nor a file.
+///
 /// # Errors
 /// A sentence, if the plugin could not be tried: the file is missing, an option does not fit, no process can be started.
-pub fn check(request: &Request, mut told: impl FnMut(&Finding)) -> Result<Vec<Finding>, String> {
+pub fn check(
+    request: &Request,
+    interrupted: &AtomicUsize,
+    mut told: impl FnMut(&Finding),
+) -> Result<Vec<Finding>, String> {
     let meta = fs::metadata(&request.file);
     let meta = meta.map_err(|e| format!("{} cannot be checked: {e}", request.file.display()))?;
     if !meta.is_file() {
@@ -130,7 +140,7 @@ pub fn check(request: &Request, mut told: impl FnMut(&Finding)) -> Result<Vec<Fi
         };
         let outcome = match trial.needs.iter().find(failed) {
             Some(name) => Outcome::Skipped { why: format!("needs {name}") },
-            None => one(request, &scratch, trial.name)?,
+            None => one(request, &scratch, trial.name, interrupted)?,
         };
         let took = Duration::from_nanos(clock::boottime_ns().saturating_sub(begun_ns));
         let finding = Finding { name: trial.name, title: trial.title, outcome, took };
@@ -140,7 +150,12 @@ pub fn check(request: &Request, mut told: impl FnMut(&Finding)) -> Result<Vec<Fi
     Ok(findings)
 }
 
-fn one(request: &Request, scratch: &Scratch, trial: &str) -> Result<Outcome, String> {
+fn one(
+    request: &Request,
+    scratch: &Scratch,
+    trial: &str,
+    interrupted: &AtomicUsize,
+) -> Result<Outcome, String> {
     let folder = scratch.path().join(trial);
     let job = Job {
         file: std::path::absolute(&request.file).map_err(|e| e.to_string())?,
@@ -151,7 +166,7 @@ fn one(request: &Request, scratch: &Scratch, trial: &str) -> Result<Outcome, Str
         state_dir: folder.join("place/state"),
     };
     furnish(&folder, &job).map_err(|e| format!("{} cannot be made: {e}", folder.display()))?;
-    match conduct::conduct(&request.program, &folder)? {
+    match conduct::conduct(&request.program, &folder, interrupted)? {
         Report::Passed(note) => Ok(Outcome::Passed { note }),
         Report::Skipped(why) => Ok(Outcome::Skipped { why }),
         Report::Failed(Breach { rule, what, mend }) => Ok(Outcome::Failed { rule, what, mend }),

@@ -45,14 +45,21 @@ fn during<R>(call: Call, f: impl FnOnce() -> R) -> R {
 
 impl Subject {
     pub(super) fn create(
-        slots: slnd_plugin,
+        bench: &mut Bench,
         seat: Seat,
         shape: Shape,
-        instance: &str,
         clock: Clock,
     ) -> Result<Subject, CallError> {
-        let shared = std::sync::Arc::clone(&seat.shared);
-        let calls = during(Call::Create, || Calls::create(slots, seat.table, instance, shared, clock))?;
+        let (slots, shared) = (bench.descriptor.raw, std::sync::Arc::clone(&seat.shared));
+        let [name] = bench.arena.texts(Thing::Name, [bench.id.as_str()]);
+        bench.arena.seal();
+        let create = || {
+            // SAFETY: the name was just laid out, and stays until `retire`.
+            unsafe { Calls::create_with(slots, seat.table, name.ptr, shared, clock) }
+        };
+        let calls = during(Call::Create, create);
+        bench.arena.retire();
+        let calls = calls?;
         Ok(Subject { calls, seat, shape, due: Vec::new() })
     }
 

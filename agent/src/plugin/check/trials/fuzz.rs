@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 
 use serialnumberd_plugin::abi::*;
 
-use super::{passed, values};
+use super::{TIME_NS, passed, values};
+use crate::clock;
 use crate::plugin::calls::CallError;
 use crate::plugin::check::bench::Bench;
 use crate::plugin::check::forge::Shape;
@@ -25,13 +26,17 @@ const HOLDERS: [usize; 8] = [0, 1, 2, 2, 3, 5, 17, 200];
 
 pub(super) fn run(bench: &mut Bench) -> Result<Report, Breach> {
     let mut rng = Rng::new(bench.job.seed);
-    let mut events = 0;
+    let (begun_ns, mut events, mut lives) = (clock::boottime_ns(), 0, 0);
     for life in 0..LIVES {
+        if clock::boottime_ns().saturating_sub(begun_ns) > TIME_NS {
+            break;
+        }
+        lives += 1;
         let shape = if rng.once_in(2) { Shape::NEWER } else { Shape::SAME };
         progress::set(Word::Step, u64::try_from(life * BATCHES).unwrap_or(0));
         events += live(bench, shape, &mut rng)?;
     }
-    passed(format!("{events} events in {LIVES} lives, seed {}", bench.job.seed))
+    passed(format!("{events} events in {lives} lives, seed {}", bench.job.seed))
 }
 
 fn live(bench: &mut Bench, shape: Shape, rng: &mut Rng) -> Result<usize, Breach> {

@@ -5,7 +5,7 @@
 //! that bring an allocator of their own.  What an instance takes once for all, within the first tenth, is no leak; nor is
 //! what allocators keep at hand, which settles: a leak goes on, in each third of the lives that follow.
 
-use super::passed;
+use super::{TIME_NS, passed};
 use crate::clock;
 use crate::plugin::check::bench::{Bench, Seat};
 use crate::plugin::check::census;
@@ -19,8 +19,6 @@ const LIVES: u32 = 1_000;
 const SETTLED: u32 = 10;
 /// Fewer say nothing.
 const LIVES_MIN: u32 = 3 * SETTLED;
-/// A plugin that takes its time, most likely to join a thread, is let go after fewer.
-const TIME_NS: u64 = 10_000_000_000;
 /// The least block that an allocator hands out is larger: one lost in each life is found, one lost now and then is not.
 const BYTES_A_LIFE: usize = 16;
 /// Parts of the lives in each of which memory must have grown.

@@ -12,6 +12,7 @@ mod hosts;
 mod leaks;
 mod life;
 mod memory;
+mod process;
 mod reload;
 mod stop;
 mod threads;
@@ -56,7 +57,7 @@ const LIVES_ON_GUARDED_MEMORY: &[&str] = &["acceptance", "life", "memory"];
 const LIVES_ON_ANY_HOST: &[&str] = &["acceptance", "life", "memory", "newer-host"];
 
 /// All trials, in the order in which they are run.
-pub(super) const ALL: [Trial; 14] = [
+pub(super) const ALL: [Trial; 15] = [
     lenient(trial("acceptance", "its file, manifest and descriptor are accepted", &[], acceptance::run)),
     lenient(trial("life", "one whole life, every slot returns in time", &["acceptance"], life::run)),
     trial("memory", "what it is given is only read, and only during the call", LIVES, memory::run),
@@ -70,9 +71,15 @@ pub(super) const ALL: [Trial; 14] = [
         answers::run,
     ),
     lenient(trial("reload", "a refused reload leaves the old options in force", LIVES, reload::run)),
-    lenient(trial("stop", "after stop nothing of it runs or calls", LIVES, stop::run)),
+    lenient(trial(
+        "stop",
+        "its threads run from start to stop, and after it nothing calls",
+        LIVES,
+        stop::run,
+    )),
     lenient(trial("threads", "calls from many threads at once do no harm", LIVES, threads::run)),
     lenient(trial("descriptors", "it closes no descriptor but its own", LIVES, descriptors::run)),
+    lenient(trial("process", "it leaves the process as it found it", LIVES, process::run)),
     lenient(trial("files", "it writes nowhere but in its state directory", LIVES, files::run)),
     lenient(trial("leaks", "a thousand lives leave nothing behind", LIVES, leaks::run)),
     trial("fuzz", "chance events and options do no harm", LIVES_ON_ANY_HOST, fuzz::run),
@@ -88,6 +95,10 @@ pub(super) fn run(job: super::bench::Job) -> Report {
         Err(report) => report,
     }
 }
+
+/// After so long a trial that does the same again and again lets go: a plugin that takes its time is tried less, not
+/// refused.
+pub(super) const TIME_NS: u64 = 10_000_000_000;
 
 fn passed(note: impl Into<String>) -> Result<Report, Breach> {
     Ok(Report::Passed(note.into()))

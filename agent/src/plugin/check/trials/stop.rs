@@ -1,14 +1,16 @@
-//! R9: stop joins every thread, and after it no function of the host is called.
+//! R9: stop joins every thread, and after it no function of the host is called.  Nor is there a thread before start.
 
 use std::thread;
 use std::time::Duration;
 
-use super::{passed, started, told, wound_up};
+use super::{passed, told, wound_up};
 use crate::plugin::check::bench::Bench;
 use crate::plugin::check::census;
 use crate::plugin::check::forge::Shape;
 use crate::plugin::check::report::{Breach, Report};
 use crate::plugin::check::spy::{self, Seen};
+use crate::plugin::check::subject::Subject;
+use crate::plugin::permission::Permissions;
 
 /// A thread that was joined may take a moment longer to leave the kernel's list.
 const LEAVES_WITHIN: Duration = Duration::from_secs(1);
@@ -19,7 +21,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 pub(super) fn run(bench: &mut Bench) -> Result<Report, Breach> {
     let before = census::threads();
     let granted = bench.granted;
-    let mut subject = started(bench, Shape::SAME, granted)?;
+    let mut subject = configured(bench, granted)?;
+    if census::threads() > before {
+        return Err(Breach::new("life cycle", "it started a thread before start", "start threads in start"));
+    }
+    subject.start()?;
     told(bench, &mut subject)?;
     wound_up(bench, &subject)?;
     let most = census::threads();
@@ -44,6 +50,14 @@ pub(super) fn run(bench: &mut Bench) -> Result<Report, Breach> {
         0 => "it has no thread of its own".to_owned(),
         n => format!("its {} were joined", crate::text::count(u64::try_from(n).unwrap_or(0), "thread")),
     })
+}
+
+fn configured(bench: &mut Bench, granted: Permissions) -> Result<Subject, Breach> {
+    let seat = bench.seat(Shape::SAME, granted)?;
+    let subject = bench.create(seat, Shape::SAME)?;
+    let settings = bench.settings.clone();
+    subject.configure(bench, &settings, false)?;
+    Ok(subject)
 }
 
 /// How many threads there are once no more than `wanted` are left, or time is up.

@@ -10,7 +10,8 @@ use serialnumberd_plugin::abi::{
     SLND_LOG_DEBUG, slnd_decision, slnd_host, slnd_host_ctx, slnd_id16, slnd_str,
 };
 
-use super::{passed, started, told, wound_up};
+use super::{TIME_NS, passed, started, told, wound_up};
+use crate::clock;
 use crate::plugin::check::bench::Bench;
 use crate::plugin::check::forge::Shape;
 use crate::plugin::check::report::{Breach, Report};
@@ -73,13 +74,15 @@ pub(super) fn run(bench: &mut Bench) -> Result<Report, Breach> {
     let Some(host) = spy::real() else { return Ok(Report::Unfit("there is no host".to_owned())) };
     let ctx = subject.seat.table.ctx;
     let (over, rounds) = (AtomicBool::new(false), AtomicU64::new(0));
+    let begun_ns = clock::boottime_ns();
     let told = thread::scope(|scope| {
         for ids in 1..=CALLERS {
             let (caller, over, rounds) = (Caller { host, ctx, ids }, &over, &rounds);
             scope.spawn(move || calls_until(&caller, over, rounds));
         }
         let mut outcome = Ok(());
-        while outcome.is_ok() && rounds.load(Ordering::Relaxed) < ROUNDS {
+        let in_time = || clock::boottime_ns().saturating_sub(begun_ns) < TIME_NS;
+        while outcome.is_ok() && rounds.load(Ordering::Relaxed) < ROUNDS && in_time() {
             outcome = told(bench, &mut subject).map(drop);
             subject.messages();
         }
