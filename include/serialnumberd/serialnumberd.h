@@ -276,8 +276,9 @@ slnd_status slnd_agent_stop(struct slnd_agent *agent);
 
 /*
  Says goodbye, stops the plugins, ends the thread of spawn and frees the agent; NULL is allowed. No other thread may
- be inside a call or begin one. Inside a callback it takes effect when the call around it ends, and dispatch answers
- SLND_E_CLOSED. In a forked child it closes the child's copies of the descriptors, and leaks the memory.
+ be inside a call or begin one. Inside a callback, of whichever agent, it takes effect when the calls around it end,
+ and dispatch answers SLND_E_CLOSED; callbacks may run until then, so what their `user` points to must stay. In a
+ forked child it closes the child's copies of the descriptors, and leaks the memory.
  */
 SLND_API
 void slnd_agent_free(struct slnd_agent *agent);
