@@ -31,14 +31,24 @@ pub(super) fn of_udp_port(port: u16, v6: bool) -> Option<Occupant> {
     let table = if v6 { "/proc/thread-self/net/udp6" } else { "/proc/thread-self/net/udp" };
     let inode = (0..ATTEMPTS).find_map(|_| inode(&fs::read_to_string(table).ok()?, port))?;
     let link = format!("socket:[{inode}]");
-    fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+    let processes = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
         let process = entry.path();
         has_link(&process.join("fd"), &link).then(|| {
             let name = fs::read(process.join("comm")).unwrap_or_default();
-            Occupant { pid, name: String::from_utf8_lossy(&name).trim_end().escape_debug().to_string() }
+            let name = String::from_utf8_lossy(&name).trim_end().escape_debug().to_string();
+            (started(&fs::read_to_string(process.join("stat")).unwrap_or_default()), Occupant { pid, name })
         })
-    })
+    });
+    // A child that it has just forked has the socket, too, and with luck a lower id.
+    processes.min_by_key(|(started, _)| *started).map(|(_, oldest)| oldest)
+}
+
+/// When a process was started, in ticks since boot: the 22nd field of its `stat`, the 20th after the name in
+/// parentheses (proc(5)).
+fn started(stat: &str) -> u64 {
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    after_name.split_ascii_whitespace().nth(19).and_then(|ticks| ticks.parse().ok()).unwrap_or(u64::MAX)
 }
 
 /// The inode in the first line of `/proc/net/udp` whose local port is `port`; the kernel writes the address in hex.
@@ -77,6 +87,13 @@ mod tests {
         assert_eq!(inode(TABLE, 53), Some(111));
         assert_eq!(inode(TABLE, 54), None);
         assert_eq!(inode("heading\nnonsense\n  1: x y\n 2: 0:0272\n", 626), None);
+    }
+
+    #[test]
+    fn when_a_process_was_started_is_found_behind_any_name() {
+        let stat = "7 (a) b) 1) S 1 7 7 0 -1 4194560 9 0 0 0 1 2 0 0 20 0 1 0 4711 99 8 18446744073709551615";
+        assert_eq!(started(stat), 4711);
+        assert_eq!(started("7 (a) S"), u64::MAX);
     }
 
     #[test]
