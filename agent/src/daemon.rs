@@ -23,7 +23,7 @@ pub fn run(config: Config, record: Option<&Path>) -> Result<(), String> {
     // Until the agent is there a SIGHUP must not end it, nor be lost: the configuration is read already.
     let early = Arc::new(AtomicBool::new(false));
     flag::register(SIGHUP, Arc::clone(&early)).map_err(|e| format!("signals cannot be received: {e}"))?;
-    let mut agent = Agent::start(Setup { config, control: true, records: false })?;
+    let mut agent = Agent::start(Setup { config, control: true, records: false, directory: true })?;
     if let Some(path) = record {
         agent.record_to(path)?;
     }

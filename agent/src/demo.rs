@@ -122,7 +122,7 @@ fn show(plugin_dirs: &[PathBuf], dir: &Path) -> Result<(), String> {
 impl Show<'_> {
     fn start(&mut self, place: usize) -> Result<(), String> {
         let config = configuration(place, self.has_policy, self.plugin_dirs, self.dir)?;
-        let agent = Agent::start(Setup { config, control: false, records: true })?;
+        let agent = Agent::start(Setup { config, control: false, records: true, directory: false })?;
         let fd = agent.fd();
         self.poll
             .registry()

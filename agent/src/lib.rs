@@ -28,6 +28,7 @@ pub mod control;
 pub mod counters;
 pub mod daemon;
 pub mod demo;
+pub mod directory;
 mod durable;
 pub mod embed;
 pub mod event_loop;

@@ -9,6 +9,12 @@ use std::path::{Path, PathBuf};
 pub const PORT: u16 = 626;
 /// The port of an agent without privileges.
 pub const UNPRIVILEGED_PORT: u16 = 62626;
+/// The port of the directory; the port registry calls it `tenfold`.
+pub const DIRECTORY_PORT: u16 = 658;
+/// The port of the directory of an agent without privileges.
+pub const UNPRIVILEGED_DIRECTORY_PORT: u16 = 62658;
+/// Where NetInfo's clients look for the tag `local`, without asking anybody.
+pub const LOCAL_DIRECTORY_PORT: u16 = 1033;
 /// The system's state directory; systemd's `StateDirectory=serialnumberd`.
 pub const STATE_DIR: &str = "/var/lib/serialnumberd";
 /// The system's control socket; systemd's `RuntimeDirectory=serialnumberd`.

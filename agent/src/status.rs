@@ -31,6 +31,8 @@ pub struct Status {
     pub inventory: Vec<InventoryEntry>,
     /// The loaded plugins, in the configuration's order.
     pub plugins: Vec<PluginStatus>,
+    /// The directory.
+    pub directory: DirectoryStatus,
     /// What became of every datagram.
     pub counters: Counters,
 }
@@ -324,6 +326,42 @@ pub struct InventoryEntry {
     pub claim: String,
     /// Who says so.
     pub holder: HolderStatus,
+}
+
+/// The directory on 658.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DirectoryStatus {
+    /// Whether it is served.
+    pub enabled: bool,
+    /// Its UDP and TCP port.
+    pub port: u16,
+    /// The domain's tag.
+    pub tag: String,
+    /// How many directories the tree has that was served last.
+    pub directories: u64,
+    /// Who may come: networks, or `on-link`.
+    pub allow: Vec<String>,
+    /// TCP connections that are open.
+    pub connections: u64,
+    /// Calls answered.
+    pub calls: u64,
+    /// `off`, `register` or `embedded`.
+    pub portmapper: String,
+    /// Why it is not served, or not found, for people; empty if all is well.
+    pub trouble: String,
+    /// Connections taken in.
+    pub accepted: u64,
+    /// Connections closed at once, since their peer may not come.
+    pub refused: u64,
+    /// Connections closed for others: the table was full, or their peer had its share.
+    pub gave_way: u64,
+    /// Connections closed since nothing moved on them.
+    pub timed_out: u64,
+    /// Datagrams received.
+    pub datagrams: u64,
+    /// Datagrams left unanswered: too long, or their sender may not come.
+    pub datagrams_refused: u64,
 }
 
 /// A loaded plugin.

@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 
 use super::document::{Document, Section};
 use super::{
-    AgentConfig, Config, ConfigError, LicenseConfig, Problem, SerialText, agent, license, plugin, regular,
+    AgentConfig, Config, ConfigError, DirectoryConfig, LicenseConfig, Problem, SerialText, agent, directory,
+    license, plugin, regular,
 };
 use crate::paths::{Environment, Profile};
 
@@ -87,6 +88,7 @@ impl Config {
             path: None,
             profile,
             agent: AgentConfig::defaults(profile, environment).map_err(fail)?,
+            directory: DirectoryConfig::defaults(profile),
             licenses: vec![LicenseConfig {
                 product,
                 serial,
@@ -111,21 +113,8 @@ fn read(
 ) -> Result<Config, ConfigError> {
     let root = document.parse()?;
     let mut top = Section::new(&document, "the file", root.into_inner(), 0);
-    let (agent_table, agent_start) = match top.take_value("agent") {
-        None => (DeTable::new(), 0),
-        Some(value) => {
-            let start = value.span().start;
-            match value.into_inner() {
-                DeValue::Table(table) => (table, start),
-                _ => {
-                    document.error(start, "`agent` is the table [agent]");
-                    (DeTable::new(), start)
-                }
-            }
-        }
-    };
-    let agent =
-        agent::read(Section::new(&document, "[agent]", agent_table, agent_start), profile, environment);
+    let agent = agent::read(table(&mut top, "agent", "[agent]"), profile, environment);
+    let directory = directory::read(table(&mut top, "directory", "[directory]"), profile);
     let licenses = license::read_all(&document, entries(&mut top, "license"));
     let plugins = plugin::read_all(&document, entries(&mut top, "plugin"));
     top.finish();
@@ -137,6 +126,7 @@ fn read(
         path,
         profile,
         agent,
+        directory,
         licenses,
         plugins,
         plugin_dirs: Vec::new(),
@@ -144,6 +134,22 @@ fn read(
         warnings: Vec::new(),
     };
     document.finish(config).map(|(config, warnings)| Config { warnings, ..config })
+}
+
+/// The table `[key]`; an empty one where the file has none.
+fn table<'d, 'a>(top: &mut Section<'d, 'a>, key: &'static str, name: &'static str) -> Section<'d, 'a> {
+    let document = top.document;
+    let value = top.take_value(key);
+    let start = value.as_ref().map_or(0, |value| value.span().start);
+    let table = match value.map(toml::Spanned::into_inner) {
+        None => DeTable::new(),
+        Some(DeValue::Table(table)) => table,
+        Some(_) => {
+            document.error(start, format!("`{key}` is the table {name}"));
+            DeTable::new()
+        }
+    };
+    Section::new(document, name, table, start)
 }
 
 /// The tables of `[[key]]`, each with the offset of its header.

@@ -4,6 +4,7 @@
 //! opens the configuration and the serial files and nothing else; whoever holds a [`Config`] checks nothing again.
 
 mod agent;
+mod directory;
 mod document;
 mod license;
 mod load;
@@ -45,6 +46,8 @@ pub struct Config {
     pub profile: Profile,
     /// `[agent]`.
     pub agent: AgentConfig,
+    /// `[directory]`.
+    pub directory: DirectoryConfig,
     /// `[[license]]`, in the file's order; no product twice.
     pub licenses: Vec<LicenseConfig>,
     /// `[[plugin]]`, in the file's order.
@@ -99,6 +102,103 @@ pub struct AgentConfig {
     pub address: Option<IpAddr>,
     /// Who gets unicast copies of every ANNOUNCE and GOODBYE.
     pub peers: Vec<SocketAddr>,
+}
+
+/// `[directory]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryConfig {
+    /// Whether there is a directory; `None` leaves it to whoever starts the agent: on in a program of its own, off in
+    /// somebody else's.
+    pub enabled: Option<bool>,
+    /// The UDP and TCP port.
+    pub port: u16,
+    /// The domain's tag.
+    pub tag: String,
+    /// Serve the tag `local`, too, on loopback and its own port.
+    pub local: bool,
+    /// Answer reads over UDP to on-link peers.
+    pub udp_reads: bool,
+    /// Who may come.
+    pub allow: Vec<Allowed>,
+    /// How clients find the port.
+    pub portmapper: Portmapper,
+    /// A raw dump that is served in place of what the agent knows.
+    pub tree: Option<PathBuf>,
+}
+
+/// Who may come to the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// Who is in a network of an interface that the agent uses.
+    OnLink,
+    /// Who is in this network.
+    Network {
+        /// Its address; the bits behind the prefix are 0.
+        address: IpAddr,
+        /// How many of its bits count.
+        prefix: u8,
+    },
+}
+
+/// Whether the first `prefix` bits are equal; addresses of two families never are.
+pub(crate) fn same_network(a: IpAddr, b: IpAddr, prefix: u8) -> bool {
+    let prefix = u32::from(prefix);
+    match (a, b) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros() >= prefix,
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros() >= prefix,
+        _ => false,
+    }
+}
+
+impl Allowed {
+    /// How the configuration calls the first of them.
+    pub const ON_LINK: &str = "on-link";
+
+    /// Whether the bits behind the prefix are 0.
+    fn is_whole(self) -> bool {
+        match self {
+            Allowed::OnLink => true,
+            Allowed::Network { address: IpAddr::V4(v4), prefix } => {
+                v4.to_bits().trailing_zeros() + u32::from(prefix) >= 32
+            }
+            Allowed::Network { address: IpAddr::V6(v6), prefix } => {
+                v6.to_bits().trailing_zeros() + u32::from(prefix) >= 128
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Allowed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Allowed::OnLink => f.write_str(Allowed::ON_LINK),
+            Allowed::Network { address, prefix } => write!(f, "{address}/{prefix}"),
+        }
+    }
+}
+
+/// How clients find the directory's port (`portmapper`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Portmapper {
+    /// They know it.
+    #[default]
+    Off,
+    /// From this host's rpcbind.
+    Register,
+    /// From the agent itself, on UDP 111.
+    Embedded,
+}
+
+impl Portmapper {
+    /// How the configuration calls it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Portmapper::Off => "off",
+            Portmapper::Register => "register",
+            Portmapper::Embedded => "embedded",
+        }
+    }
 }
 
 /// What a late or dead policy leaves in force (`on_policy_failure`).

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, Isolation, PluginConfig};
+use super::{Config, DirectoryConfig, Isolation, PluginConfig};
 
 impl Config {
     /// The keys whose change takes effect only with a restart; empty if `new` can replace `self` as it is.
@@ -18,10 +18,20 @@ impl Config {
             ("[agent] port", a.port != b.port),
             ("[agent] address", a.address != b.address),
             ("[agent] plugin_dir", a.plugin_dir != b.plugin_dir),
+            (
+                "[directory] enabled, port, tag, local or portmapper",
+                !same_doors(&self.directory, &new.directory),
+            ),
             ("[[plugin]] entries, their path, isolation or grant", !same_code(&self.plugins, &new.plugins)),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }
+}
+
+/// The same sockets, told of in the same way.
+fn same_doors(a: &DirectoryConfig, b: &DirectoryConfig) -> bool {
+    let doors = |d: &DirectoryConfig| (d.enabled, d.port, d.tag.clone(), d.local, d.portmapper);
+    doors(a) == doors(b)
 }
 
 /// The same plugins with the same rights, whatever their options and the worth of their verdicts.

@@ -82,9 +82,11 @@ fn the_template_means_the_defaults() {
     let here = |text: &str| text.replace("/etc/serialnumberd/xsvr.serial", serial.to_str().unwrap());
     let mut config = parse(&here(TEMPLATE)).unwrap();
     assert_eq!(config.agent, AgentConfig::defaults(Profile::System, &Environment::default()).unwrap());
+    assert_eq!(config.directory, DirectoryConfig::defaults(Profile::System));
     // What stands behind "# key =" are those defaults too, but for those that have none.
-    let has_default =
-        |rest: &str| !["address", "plugin_helper", "user"].iter().any(|key| rest.starts_with(key));
+    let has_default = |rest: &str| {
+        !["address", "plugin_helper", "user", "enabled", "tree"].iter().any(|key| rest.starts_with(key))
+    };
     let commented: String = TEMPLATE
         .lines()
         .map(|line| match line.strip_prefix("# ") {

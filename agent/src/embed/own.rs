@@ -31,7 +31,8 @@ pub(super) struct Own {
 impl Own {
     pub(super) fn start(plan: Plan, mut program: Program, board: &Board) -> Result<Own, Failure> {
         program.plugins = plan.plugins;
-        let setup = Setup { config: plan.config, control: plan.control_set, records: false };
+        let setup =
+            Setup { config: plan.config, control: plan.control_set, records: false, directory: false };
         let agent = Agent::embed(setup, program).map_err(Failure::fail)?;
         let program = super::program_name();
         let mut own =

@@ -36,6 +36,7 @@ pub(super) struct Settings {
     pub(super) mode: Mode,
     profile: Profile,
     agent: Table,
+    directory: Table,
     licenses: BTreeMap<Product, Table>,
     plugins: Vec<Added>,
 }
@@ -58,6 +59,11 @@ impl Settings {
         match key.split_once('.') {
             Some(("license", rest)) => return self.set_license(rest, value),
             Some(("plugin", rest)) => return self.set_plugin(rest, value),
+            Some(("directory", key)) => {
+                let read = accepted(value, |value| trial("directory", table_of([(key, value)])))?;
+                self.directory.insert(key.to_owned(), read);
+                return Ok(());
+            }
             _ => {}
         }
         match key {
@@ -191,6 +197,7 @@ impl Settings {
         let plugins = self.plugins.iter().map(|added| Value::Table(added.table.clone()));
         table_of([
             ("agent", Value::Table(agent)),
+            ("directory", Value::Table(self.directory.clone())),
             ("license", Value::Array(licenses.collect())),
             ("plugin", Value::Array(plugins.collect())),
         ])

@@ -37,6 +37,7 @@ impl Agent {
         let known = links.iter().map(|l| l.interface.clone()).collect();
         self.links = links;
         self.name_interfaces();
+        self.tell_directory_of_links();
         self.engine.set_interfaces(self.now, &mut os_entropy, known);
         self.broken.retain(|index, _| self.links.iter().any(|l| l.interface.index == *index));
         self.note_unjoined(unjoined);

@@ -8,6 +8,7 @@
 
 mod claims;
 mod decide;
+mod directory;
 mod filing;
 mod links;
 mod program;
@@ -32,6 +33,7 @@ use serialnumberd_core::{AllOn, Engine, Mono, Now, Standard};
 use crate::config::Config;
 use crate::control::server::Server;
 use crate::counters::Counters;
+use crate::directory::Directory;
 use crate::evidence::Archivist;
 use crate::generation::Generation;
 use crate::identity::StateDir;
@@ -72,6 +74,8 @@ pub struct Setup {
     pub control: bool,
     /// Keep the records for [`Agent::poll_record`].
     pub records: bool,
+    /// Serve the directory, unless the configuration says.
+    pub directory: bool,
 }
 
 /// The agent.
@@ -117,6 +121,8 @@ pub struct Agent {
     plugins: PluginHost,
     program: Option<Audience>,
     control: Option<Server>,
+    /// The directory, or why there is none.
+    directory: Result<Directory, String>,
     checks: Vec<requests::PendingCheck>,
     reloading: Option<reload::Reloading>,
     /// Who asked for a stop.

@@ -122,7 +122,8 @@ impl Agent {
         let sockets = self.sockets.sources().map(|(_, fd)| fd);
         let generation = self.generation.iter().map(Generation::source);
         let control = self.control.iter().flat_map(Server::descriptors);
-        fixed.into_iter().chain(sockets).chain(generation).chain(control).collect()
+        let directory = self.directory.iter().flat_map(crate::directory::Directory::descriptors);
+        fixed.into_iter().chain(sockets).chain(generation).chain(control).chain(directory).collect()
     }
 
     /// Ends in a forked child, where the agent is the parent's: closes this process's copies of the descriptors, and

@@ -9,6 +9,7 @@ use super::{Agent, os_entropy};
 use crate::clock;
 use crate::config::{Config, LicenseConfig};
 use crate::control::Access;
+use crate::directory::fixed_tree;
 use crate::paths::Environment;
 
 /// A reload that waits for plugins to take their new options.
@@ -16,6 +17,8 @@ pub(super) struct Reloading {
     config: Config,
     /// The keys of every license of `config`, derived.
     keys: Vec<ClaimKeys>,
+    /// The tree that `[directory]` names.
+    tree: Option<netinfo::tree::Directory>,
     asker: Option<Asker>,
 }
 
@@ -43,12 +46,13 @@ impl Agent {
         }
         let config =
             self.setup.config.read_again(&Environment::of_this_process()).map_err(|e| e.to_string())?;
+        let tree = fixed_tree(&config.directory)?;
         let keys = config.licenses.iter().map(|l| self.keys_of(l)).collect::<Result<_, _>>()?;
         // Deriving keys takes its time; what is asked from here on must not be late before it is asked.
         self.now = clock::now();
         let specs = config.plugin_specs().map_err(|e| e.to_string())?;
         self.plugins.prepare_reload(&specs, self.now.boot.0).map_err(|e| with_place(&config, &e))?;
-        Ok(Reloading { config, keys, asker })
+        Ok(Reloading { config, keys, tree, asker })
     }
 
     /// The keys of a license: those held if the serial is the same, else newly derived.
@@ -82,10 +86,13 @@ impl Agent {
     }
 
     fn commit(&mut self, reloading: Reloading) {
-        let Reloading { config, keys, asker } = reloading;
+        let Reloading { config, keys, tree, asker } = reloading;
         // on_policy_failure, the worth of verdicts, a role: all may change what is in force.
         self.unsettled = true;
         let old = std::mem::replace(&mut self.setup.config, config);
+        if let Ok(directory) = &mut self.directory {
+            directory.configure(&self.setup.config.directory, tree.as_ref());
+        }
         let agent = &self.setup.config.agent;
         self.engine.configure(self.now, settings(agent));
         let access = Access::new(&agent.control_uids, &agent.control_gids);

@@ -27,7 +27,9 @@ impl Agent {
         let inventory = inventory.collect();
         let claims = claims.iter().map(|view| self.report_claim(view)).collect();
         let plugins = self.report_plugins();
-        Status { agent: self.report_agent(), claims, inventory, plugins, counters: self.report_counters() }
+        let directory = self.report_directory();
+        let (agent, counters) = (self.report_agent(), self.report_counters());
+        Status { agent, claims, inventory, plugins, directory, counters }
     }
 
     fn report_agent(&self) -> AgentStatus {
@@ -51,6 +53,7 @@ impl Agent {
                 .chain(&self.unjoined)
                 .map(|(i, why)| self.broken_text(*i, why))
                 .chain(self.filing.trouble().map(str::to_owned))
+                .chain(self.directory_trouble())
                 .collect(),
         }
     }

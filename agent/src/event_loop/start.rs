@@ -18,8 +18,12 @@ use super::requests::Asker;
 use super::{Agent, Program, Setup, Wake, host_info, host_name, os_entropy};
 use crate::clock;
 use crate::config::{AgentConfig, Config, LicenseConfig};
-use crate::control::{Access, server::Server};
+use crate::control::{
+    Access,
+    server::{Server, TOKENS},
+};
 use crate::counters::Counters;
+use crate::directory::{self, Directory, Surroundings};
 use crate::evidence::{Archivist, Shelf};
 use crate::generation::Generation;
 use crate::identity::StateDir;
@@ -33,6 +37,9 @@ pub(super) const WAKE: Token = Token(3);
 pub(super) const GENERATION: Token = Token(4);
 /// The control server's tokens begin here.
 const CONTROL: Token = Token(16);
+/// The directory's tokens begin here, behind the control server's.
+pub(super) const DIRECTORY: Token = Token(128);
+const _: () = assert!(CONTROL.0 + TOKENS <= DIRECTORY.0);
 /// Readiness taken from the kernel at once: two sockets, netlink, the wake and the control clients.
 const READY: usize = 128;
 
@@ -50,6 +57,7 @@ impl Agent {
     /// # Errors
     /// As [`Agent::start`].
     pub fn embed(mut setup: Setup, program: Program) -> Result<Agent, String> {
+        let tree = directory::fixed_tree(&setup.config.directory)?;
         let sockets = open_sockets(&mut setup.config.agent, program.sockets)?;
         let agent = &setup.config.agent;
         let now = clock::now();
@@ -62,12 +70,8 @@ impl Agent {
         // A container may not be allowed to: then a copied machine is found by its datagrams only.
         let generation = Generation::listen().ok();
         register(&poll, &sockets, &monitor, generation.as_ref(), &wake_end)?;
-        let control = if setup.control {
-            let access = Access::new(&agent.control_uids, &agent.control_gids);
-            Some(Server::bind(&agent.control, access, poll.registry(), CONTROL)?)
-        } else {
-            None
-        };
+        let control = open_control(&setup, poll.registry())?;
+        let directory = open_directory(&setup, tree.as_ref(), poll.registry());
         let engine = Engine::new(now, &mut os_entropy, &identity, settings(agent));
         let keys: Vec<ClaimKeys> = setup.config.licenses.iter().map(derive).collect::<Result<_, _>>()?;
         let plugins = start_plugins(&setup, program.plugins, &wake, &keys)?;
@@ -103,6 +107,7 @@ impl Agent {
             plugins,
             program: program.audience,
             control,
+            directory,
             checks: Vec::new(),
             reloading: None,
             stop_wanted: Vec::new(),
@@ -157,6 +162,29 @@ impl Agent {
             );
         }
     }
+}
+
+fn open_control(setup: &Setup, registry: &mio::Registry) -> Result<Option<Server>, String> {
+    let agent = &setup.config.agent;
+    let access = Access::new(&agent.control_uids, &agent.control_gids);
+    setup.control.then(|| Server::bind(&agent.control, access, registry, CONTROL)).transpose()
+}
+
+/// The directory, if it is wanted.  One that cannot be served is said and does not keep the agent from its task.
+fn open_directory(
+    setup: &Setup,
+    tree: Option<&netinfo::tree::Directory>,
+    registry: &mio::Registry,
+) -> Result<Directory, String> {
+    if !setup.config.directory.enabled.unwrap_or(setup.directory) {
+        return Err(String::new());
+    }
+    let around = Surroundings { registry, first: DIRECTORY, host: host_name() };
+    Directory::open(&setup.config, tree, &around).map_err(|why| {
+        let sentence = format!("the directory is not served: {why}; or set `enabled = false` in [directory]");
+        log::error!("{sentence}");
+        sentence
+    })
 }
 
 /// Own sockets, where none were adopted.  The configuration then has their port and address, whatever it had before.

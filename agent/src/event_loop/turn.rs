@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serialnumberd_core::{Mishap, Mono, limits};
 
-use super::start::{GENERATION, NETLINK, V4, V6, WAKE};
+use super::start::{DIRECTORY, GENERATION, NETLINK, V4, V6, WAKE};
 use super::{Agent, os_entropy};
 use crate::clock;
 use crate::generation::Generation;
@@ -31,6 +31,12 @@ impl Agent {
                 NETLINK => self.changes_wait = true,
                 WAKE => woken = true,
                 GENERATION => generation = true,
+                token if token >= DIRECTORY => {
+                    if let Ok(directory) = &mut self.directory {
+                        let readable = event.is_readable() || event.is_read_closed() || event.is_error();
+                        directory.ready(token, readable, event.is_writable() || event.is_write_closed());
+                    }
+                }
                 token => {
                     if let Some(control) = &mut self.control {
                         let readable = event.is_readable() || event.is_read_closed() || event.is_error();
@@ -63,6 +69,7 @@ impl Agent {
             || self.waiting[0]
             || self.waiting[1]
             || self.control.as_ref().is_some_and(|c| c.has_backlog())
+            || self.directory.as_ref().is_ok_and(|d| d.has_backlog())
     }
 
     /// When [`Agent::turn`] has something to do by time alone.
@@ -70,8 +77,11 @@ impl Agent {
         let plugins = self.plugins.next_deadline_ns().map(Mono);
         let verdicts = self.held.values().filter_map(|h| h.verdict.deadline()).min();
         let checks = self.checks.iter().map(|c| c.until).min();
-        let rest =
-            [plugins, verdicts, checks, self.look_at, self.filing.deadline()].into_iter().flatten().min();
+        let directory = self.directory.as_ref().ok().and_then(|d| d.deadline());
+        let rest = [plugins, verdicts, checks, directory, self.look_at, self.filing.deadline()]
+            .into_iter()
+            .flatten()
+            .min();
         self.engine.next_deadline().min(rest.unwrap_or(Mono::NEVER))
     }
 
@@ -88,6 +98,7 @@ impl Agent {
         }
         self.receive(max);
         self.serve_control();
+        self.serve_directory();
         self.unsettled |= self.plugins.tick(self.now.boot.0);
         self.take_actions();
         self.on_time();

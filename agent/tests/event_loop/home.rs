@@ -52,7 +52,7 @@ impl Home {
         let path = self.path("agent.toml");
         let environment = Environment::of_this_process();
         let config = Config::load(Path::new(&path), Profile::System, &environment).expect("a good file");
-        Agent::start(Setup { config, control: true, records: true }).expect("it starts")
+        Agent::start(Setup { config, control: true, records: true, directory: true }).expect("it starts")
     }
 }
 

@@ -26,7 +26,8 @@ impl Daemon {
             Config::parse(&text, Profile::System, &Environment::of_this_process()).expect("a good text");
         let (tell, told) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let mut agent = Agent::start(Setup { config, control: true, records: false }).expect("it starts");
+            let mut agent = Agent::start(Setup { config, control: true, records: false, directory: false })
+                .expect("it starts");
             tell.send(agent.wake()).expect("the test waits for it");
             agent.run(|_| {}).expect("it polls");
             agent.shut_down();
