@@ -12,6 +12,7 @@
 
 pub mod dump;
 pub mod limits;
+pub mod portmap;
 pub mod procedure;
 pub mod record;
 pub mod rpc;

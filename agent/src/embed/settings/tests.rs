@@ -24,6 +24,14 @@ const VALUES: &[(&str, Option<&str>)] = &[
     ("agent.address", Some("\"127.0.0.9\"")),
     ("agent.peers", Some("[\"127.0.0.3\"]")),
     ("agent.plugin_helper", Some("\"/opt/serialnumberd\"")),
+    ("directory.enabled", Some("true")),
+    ("directory.port", Some("62711")),
+    ("directory.tag", Some("\"site\"")),
+    ("directory.local", Some("true")),
+    ("directory.udp_reads", Some("false")),
+    ("directory.allow", Some("[\"192.0.2.0/24\"]")),
+    ("directory.portmapper", Some("\"embedded\"")),
+    ("directory.tree", Some("\"/srv/site.nidump\"")),
     ("license.product", None),
     // Read when it is set: the file is made by the test.
     ("license.serial_file", Some("FILE")),
@@ -79,8 +87,9 @@ fn file(section: &str, key: &str, value: &str) -> Config {
         _ => ("", String::new()),
     };
     let text = format!(
-        "[agent]\n{}[[license]]\nproduct = \"x.svr\"\n{serial}{group}{}[[plugin]]\npath = \"lib.a.so\"\n{grant}{}{isolation}[plugin.options]\n{}{}",
+        "[agent]\n{}[directory]\n{}[[license]]\nproduct = \"x.svr\"\n{serial}{group}{}[[plugin]]\npath = \"lib.a.so\"\n{grant}{}{isolation}[plugin.options]\n{}{}",
         at("agent"),
+        at("directory"),
         at("license"),
         at("plugin"),
         at("plugin.options"),
@@ -100,6 +109,7 @@ fn settings(section: &str, key: &str, value: &str) -> Settings {
     // In this order: what a key needs may come after it.
     match section {
         "agent" => set(key.to_owned(), value),
+        "directory" => set(format!("directory.{key}"), value),
         "license" => set(format!("license.x.svr.{key}"), value),
         _ => {
             let table = section.strip_prefix("plugin").unwrap_or_default();
