@@ -15,6 +15,8 @@ mod connections;
 mod doors;
 mod limits;
 mod neighbors;
+mod portmapper;
+mod registrar;
 mod service;
 mod sources;
 pub mod tree;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::{Registry, Token};
+use netinfo::portmap::{self, Mapping};
 use netinfo::rpc::Outcome;
 use netinfo::server::{Answer, Domain, Origin, Server, Transport};
 use netinfo::tree::{Directory as Tree, Snapshot};
@@ -18,12 +19,13 @@ use super::limits::{
     WAITING_IN_ALL,
 };
 use super::neighbors;
+use super::portmapper::{self, Mapper};
 use super::sources::Sources;
 use super::tree::Place;
 use crate::clock;
 use crate::config::{Config, DirectoryConfig};
 use crate::paths;
-use crate::socket::{Batch, Family, Route};
+use crate::socket::{Batch, Family, Route, Sockets};
 use crate::status::DirectoryStatus;
 
 /// The tag that is served on loopback.
@@ -45,6 +47,8 @@ pub struct Surroundings<'r> {
 pub struct Directory {
     config: DirectoryConfig,
     doors: Vec<Door>,
+    mapper: Result<Mapper, String>,
+    mapper_token: usize,
     connections: Connections,
     server: Server,
     access: Access,
@@ -121,9 +125,17 @@ impl Directory {
         let server = Server::new(domains.collect());
         let empty = Tree::default();
         let tree = Snapshot::new(fixed.unwrap_or(&empty)).map_err(|e| e.to_string())?;
+        let mapper_token = first + 2 * doors::TOKENS;
+        let port = doors[0].sockets.port();
+        let mapper = Mapper::open(config, port, &registry, mapper_token);
+        if let Err(why) = &mapper {
+            log::error!("{why}");
+        }
         let mut directory = Directory {
             config: own.clone(),
-            connections: Connections::new(registry, first + 2 * doors::TOKENS),
+            mapper,
+            mapper_token,
+            connections: Connections::new(registry, mapper_token + portmapper::TOKENS),
             doors,
             server,
             access: Access::default(),
@@ -176,10 +188,18 @@ impl Directory {
 
     /// Notes an event of the poll.
     pub fn ready(&mut self, token: Token, readable: bool, writable: bool) {
-        if !self.doors.iter_mut().any(|door| door.ready(token))
-            && let Some(connection) = self.connections.at(token)
-        {
-            connection.ready(readable, writable);
+        if self.doors.iter_mut().any(|door| door.ready(token)) {
+            return;
+        }
+        match token.0.checked_sub(self.mapper_token) {
+            Some(place @ 0..portmapper::TOKENS) => {
+                self.mapper.iter_mut().for_each(|mapper| mapper.ready(place))
+            }
+            _ => {
+                if let Some(connection) = self.connections.at(token) {
+                    connection.ready(readable, writable);
+                }
+            }
         }
     }
 
@@ -187,6 +207,7 @@ impl Directory {
     #[must_use]
     pub fn has_backlog(&self) -> bool {
         self.doors.iter().any(Door::has_backlog)
+            || self.mapper.iter().any(Mapper::has_backlog)
             || self.connections.iter().any(super::connection::Connection::has_backlog)
     }
 
@@ -194,7 +215,7 @@ impl Directory {
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
         let connections = self.connections.iter().map(super::connection::Connection::deadline);
-        connections.chain(self.accept_at).min()
+        connections.chain(self.accept_at).chain(self.mapper.iter().filter_map(Mapper::deadline)).min()
     }
 
     /// Answers what has come.  `make` gives the tree as it is now; it is called at most once, and only if somebody
@@ -208,6 +229,7 @@ impl Directory {
         for place in 0..self.connections.places() {
             self.serve(place, now, &mut make);
         }
+        self.map(now, &mut make);
         let (open, most) = (self.connections.open(), CONNECTIONS);
         self.server
             .connections(u32::try_from(open).unwrap_or(u32::MAX), u32::try_from(most).unwrap_or(u32::MAX));
@@ -273,6 +295,61 @@ impl Directory {
         }
     }
 
+    /// Does what the way by which clients find the port wants done.
+    fn map(&mut self, now: Mono, make: &mut Option<impl FnOnce(&Place) -> Tree>) {
+        let (sockets, mut waiting) = match std::mem::replace(&mut self.mapper, Ok(Mapper::Off)) {
+            Ok(Mapper::Registered(mut registrar)) => {
+                registrar.turn(now);
+                self.mapper = Ok(Mapper::Registered(registrar));
+                return;
+            }
+            Ok(Mapper::Own(sockets, waiting)) => (sockets, waiting),
+            other => {
+                self.mapper = other;
+                return;
+            }
+        };
+        let mut sockets = sockets;
+        for (n, family) in [(0, Family::V4), (1, Family::V6)] {
+            if !waiting[n] {
+                continue;
+            }
+            let taken = sockets.receive(family, &mut self.batch);
+            waiting[n] = taken.is_ok() && self.batch.is_full();
+            if taken.is_ok() && !self.batch.is_empty() {
+                self.refresh(now, make);
+                let batch = std::mem::take(&mut self.batch);
+                batch.arrivals().for_each(|arrival| self.answer_portmap(&sockets, &arrival));
+                self.batch = batch;
+            }
+        }
+        self.mapper = Ok(Mapper::Own(sockets, waiting));
+    }
+
+    /// Answers as a portmapper, to neighbors only: nobody else is to use it for anything.
+    fn answer_portmap(&mut self, sockets: &Sockets, arrival: &Arrival<'_>) {
+        self.counts.datagrams += 1;
+        let peer = arrival.source.ip().to_canonical();
+        let is_near = self.access.is_on_link(peer, arrival.interface);
+        if arrival.truncated || !is_near || !self.access.admits(peer) {
+            self.counts.datagrams_refused += 1;
+            return;
+        }
+        let mappings = Mapping::of_directory(self.doors[0].sockets.port());
+        let reply = match portmap::serve(arrival.bytes, &mappings) {
+            portmap::Answer::Reply(reply) => Some(reply),
+            portmap::Answer::Relay(relay) => {
+                let origin = Origin { transport: Transport::Udp, address: peer, may_read: false };
+                let tree = Arc::clone(&self.tree);
+                self.answer(0, &tree, &relay.call, &origin).and_then(|answer| relay.reply(&answer))
+            }
+            portmap::Answer::Silent => None,
+        };
+        if let Some(reply) = reply {
+            send(sockets, &reply, arrival, is_near);
+        }
+    }
+
     fn answer_datagram(&mut self, domain: usize, now: Mono, arrival: &Arrival<'_>) {
         self.counts.datagrams += 1;
         let peer = arrival.source.ip().to_canonical();
@@ -285,18 +362,7 @@ impl Directory {
         let origin = Origin { transport: Transport::Udp, address: peer, may_read };
         let tree = Arc::clone(&self.tree);
         let Some(message) = self.answer(domain, &tree, arrival.bytes, &origin) else { return };
-        // From the address that was asked, unless that was everybody's.
-        let is_one =
-            !arrival.destination.is_multicast() && arrival.destination != std::net::Ipv4Addr::BROADCAST;
-        let source = Some(arrival.destination).filter(|_| is_one);
-        let interface = if is_near { arrival.interface } else { 0 };
-        let route = Route { to: arrival.source, interface, source };
-        let door = &self.doors[domain].sockets;
-        if let Err(e) = door.send(&message, route)
-            && let Err(again) = door.send(&message, Route { source: None, ..route })
-        {
-            log::debug!("directory: nothing can be sent to {peer}: {e}, {again}");
-        }
+        send(&self.doors[domain].sockets, &message, arrival, is_near);
     }
 
     /// Carries out one call; `None` if nothing is to be sent.
@@ -376,6 +442,20 @@ impl Directory {
         }
     }
 
+    /// Why clients do not find it, if they should.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        match &self.mapper {
+            Ok(mapper) => mapper.trouble(),
+            Err(why) => Some(why),
+        }
+    }
+
+    /// Ends: nobody is sent here any more.
+    pub fn stop(self) {
+        self.mapper.into_iter().for_each(Mapper::stop);
+    }
+
     /// What the status says of it.
     #[must_use]
     pub fn status(&self) -> DirectoryStatus {
@@ -388,7 +468,7 @@ impl Directory {
             connections: self.connections.open() as u64,
             calls: self.server.counts().iter().map(|count| count.calls).sum(),
             portmapper: self.config.portmapper.as_str().to_owned(),
-            trouble: String::new(),
+            trouble: self.trouble().unwrap_or_default().to_owned(),
             accepted: self.counts.accepted,
             refused: self.counts.refused,
             gave_way: self.counts.gave_way,
@@ -400,7 +480,20 @@ impl Directory {
 
     /// Every descriptor that lasts longer than a turn.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
-        self.doors.iter().flat_map(Door::descriptors).chain(self.connections.descriptors())
+        let mapper = self.mapper.iter().flat_map(Mapper::descriptors);
+        self.doors.iter().flat_map(Door::descriptors).chain(mapper).chain(self.connections.descriptors())
+    }
+}
+
+/// Replies to a datagram, from the address that was asked, unless that was everybody's.
+fn send(sockets: &Sockets, message: &[u8], arrival: &Arrival<'_>, is_near: bool) {
+    let interface = if is_near { arrival.interface } else { 0 };
+    let route = Route { to: arrival.source, interface, source: Some(arrival.destination) };
+    // A broadcast address is nobody's to send from; which ones there are only the kernel knows.
+    if sockets.send(message, route).is_err()
+        && let Err(e) = sockets.send(message, Route { source: None, ..route })
+    {
+        log::debug!("directory: nothing can be sent to {}: {e}", arrival.source);
     }
 }
 

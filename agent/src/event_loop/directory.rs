@@ -35,6 +35,9 @@ impl Agent {
 
     /// Why there is no directory, if there should be one.
     pub(super) fn directory_trouble(&self) -> Option<String> {
-        self.directory.as_ref().err().filter(|why| !why.is_empty()).cloned()
+        match &self.directory {
+            Ok(directory) => directory.trouble().map(str::to_owned),
+            Err(why) => Some(why.clone()).filter(|why| !why.is_empty()),
+        }
     }
 }

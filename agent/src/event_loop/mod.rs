@@ -267,7 +267,19 @@ impl Agent {
         self.engine.shut_down(self.now, &mut os_entropy);
         self.flush_transmits();
         self.close_evidence();
-        let Agent { plugins, setup, control, stop_wanted, sockets, archivist, state, recorder, .. } = self;
+        let Agent {
+            plugins,
+            setup,
+            control,
+            directory,
+            stop_wanted,
+            sockets,
+            archivist,
+            state,
+            recorder,
+            ..
+        } = self;
+        directory.into_iter().for_each(Directory::stop);
         // Whoever is abandoned was named in the log.
         let _abandoned = plugins.stop(setup.config.agent.stop_timeout);
         // In this order: the next agent may have the directory once nobody writes to it.
