@@ -10,8 +10,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod dump;
 pub mod limits;
+pub mod path;
 pub mod portmap;
 pub mod procedure;
 pub mod record;

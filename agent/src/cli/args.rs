@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+mod directory;
 mod plugin;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use crate::control::client::Client;
 use crate::evidence::id_of_text;
 use crate::paths::Environment;
 
+pub(super) use directory::{DirectoryCommand, DirectoryFindArgs, DirectoryPathArgs, DirectoryServer};
 pub(super) use plugin::{
     PluginCheckArgs, PluginCommand, PluginInfoArgs, PluginListArgs, PluginReplayArgs, PluginTrialArgs,
 };
@@ -63,6 +65,9 @@ pub(super) enum Command {
     Evidence(EvidenceCommand),
     /// Ask a host in the classic text format of the original
     Query(QueryArgs),
+    /// Read a NetInfo directory, of this host's agent or of any server
+    #[command(subcommand)]
+    Directory(DirectoryCommand),
     /// List and describe plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -344,7 +349,7 @@ fn evidence_id(text: &str) -> Result<EvidenceId, String> {
 }
 
 /// A duration that somebody waits: 1 ms to 1 min.
-fn wait(text: &str) -> Result<Duration, String> {
+pub(super) fn wait(text: &str) -> Result<Duration, String> {
     let duration =
         humantime::parse_duration(text).map_err(|_| "expected a duration such as 500ms or 10s".to_owned())?;
     let most = Duration::from_millis(u64::from(crate::control::protocol::MAX_WAIT_MS));

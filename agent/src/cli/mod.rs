@@ -7,6 +7,7 @@ mod args;
 mod ask;
 mod check;
 mod configuration;
+mod directory;
 mod evidence;
 mod exhibit;
 mod explain;
@@ -81,6 +82,7 @@ fn run_command(command: Command, commands: Commands) -> Ending {
         Command::Stop(args) => ask::stop(&args, &environment),
         Command::Evidence(command) => evidence::evidence(&command, &environment),
         Command::Query(args) => query::query(&args),
+        Command::Directory(command) => directory::directory(&command),
         Command::Plugin(command) => plugin::plugin(&command, &environment),
         Command::Config(command) => configuration::configuration(&command, &environment),
         Command::PluginChild => crate::plugin::run_child().map(|()| 0).map_err(output::Failure::Sentence),

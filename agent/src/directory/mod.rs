@@ -12,6 +12,7 @@
 mod access;
 mod connection;
 mod connections;
+mod datagrams;
 mod doors;
 mod limits;
 mod neighbors;

@@ -5,18 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::{Registry, Token};
-use netinfo::portmap::{self, Mapping};
 use netinfo::rpc::Outcome;
 use netinfo::server::{Answer, Domain, Origin, Server, Transport};
 use netinfo::tree::{Directory as Tree, Snapshot};
-use serialnumberd_core::{Arrival, Interface, Mono};
+use serialnumberd_core::{Interface, Mono};
 
 use super::access::Access;
 use super::connections::Connections;
 use super::doors::{self, Door};
 use super::limits::{
-    ACCEPTS_PER_TURN, BATCHES_PER_TURN, CALLS_PER_TURN, CONNECTIONS, FRESH, MAKING_SHARE, WAITING,
-    WAITING_IN_ALL,
+    ACCEPTS_PER_TURN, CALLS_PER_TURN, CONNECTIONS, FRESH, MAKING_SHARE, WAITING, WAITING_IN_ALL,
 };
 use super::neighbors;
 use super::portmapper::{self, Mapper};
@@ -25,7 +23,7 @@ use super::tree::Place;
 use crate::clock;
 use crate::config::{Config, DirectoryConfig};
 use crate::paths;
-use crate::socket::{Batch, Family, Route, Sockets};
+use crate::socket::Batch;
 use crate::status::DirectoryStatus;
 
 /// The tag that is served on loopback.
@@ -45,17 +43,17 @@ pub struct Surroundings<'r> {
 
 /// The directory, served.
 pub struct Directory {
-    config: DirectoryConfig,
-    doors: Vec<Door>,
-    mapper: Result<Mapper, String>,
+    pub(super) config: DirectoryConfig,
+    pub(super) doors: Vec<Door>,
+    pub(super) mapper: Result<Mapper, String>,
     mapper_token: usize,
     connections: Connections,
-    server: Server,
-    access: Access,
-    sources: Sources,
-    batch: Batch,
+    pub(super) server: Server,
+    pub(super) access: Access,
+    pub(super) sources: Sources,
+    pub(super) batch: Batch,
     /// What every tag serves.
-    tree: Arc<Snapshot>,
+    pub(super) tree: Arc<Snapshot>,
     /// The configuration's own tree is served, and nothing else.
     is_fixed: bool,
     /// From when on a call wants a newer tree.
@@ -63,18 +61,18 @@ pub struct Directory {
     place: Place,
     own: Vec<(String, std::net::IpAddr)>,
     accept_at: Option<Mono>,
-    counts: Counts,
+    pub(super) counts: Counts,
 }
 
 /// What is counted beside the calls.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    accepted: u64,
-    refused: u64,
-    gave_way: u64,
-    timed_out: u64,
-    datagrams: u64,
-    datagrams_refused: u64,
+pub(super) struct Counts {
+    pub(super) accepted: u64,
+    pub(super) refused: u64,
+    pub(super) gave_way: u64,
+    pub(super) timed_out: u64,
+    pub(super) datagrams: u64,
+    pub(super) datagrams_refused: u64,
 }
 
 /// The tree that the configuration names, if it names one.
@@ -275,98 +273,14 @@ impl Directory {
         }
     }
 
-    fn receive(&mut self, domain: usize, now: Mono, make: &mut Option<impl FnOnce(&Place) -> Tree>) {
-        let mut batches = BATCHES_PER_TURN;
-        for (n, family) in [(0, Family::V4), (1, Family::V6)] {
-            while self.doors[domain].waiting[n] && batches > 0 {
-                batches -= 1;
-                let taken = self.doors[domain].sockets.receive(family, &mut self.batch);
-                self.doors[domain].waiting[n] = taken.is_ok() && self.batch.is_full();
-                if taken.is_err() {
-                    break;
-                }
-                if !self.batch.is_empty() {
-                    self.refresh(now, make);
-                }
-                let batch = std::mem::take(&mut self.batch);
-                batch.arrivals().for_each(|arrival| self.answer_datagram(domain, now, &arrival));
-                self.batch = batch;
-            }
-        }
-    }
-
-    /// Does what the way by which clients find the port wants done.
-    fn map(&mut self, now: Mono, make: &mut Option<impl FnOnce(&Place) -> Tree>) {
-        let (sockets, mut waiting) = match std::mem::replace(&mut self.mapper, Ok(Mapper::Off)) {
-            Ok(Mapper::Registered(mut registrar)) => {
-                registrar.turn(now);
-                self.mapper = Ok(Mapper::Registered(registrar));
-                return;
-            }
-            Ok(Mapper::Own(sockets, waiting)) => (sockets, waiting),
-            other => {
-                self.mapper = other;
-                return;
-            }
-        };
-        let mut sockets = sockets;
-        for (n, family) in [(0, Family::V4), (1, Family::V6)] {
-            if !waiting[n] {
-                continue;
-            }
-            let taken = sockets.receive(family, &mut self.batch);
-            waiting[n] = taken.is_ok() && self.batch.is_full();
-            if taken.is_ok() && !self.batch.is_empty() {
-                self.refresh(now, make);
-                let batch = std::mem::take(&mut self.batch);
-                batch.arrivals().for_each(|arrival| self.answer_portmap(&sockets, &arrival));
-                self.batch = batch;
-            }
-        }
-        self.mapper = Ok(Mapper::Own(sockets, waiting));
-    }
-
-    /// Answers as a portmapper, to neighbors only: nobody else is to use it for anything.
-    fn answer_portmap(&mut self, sockets: &Sockets, arrival: &Arrival<'_>) {
-        self.counts.datagrams += 1;
-        let peer = arrival.source.ip().to_canonical();
-        let is_near = self.access.is_on_link(peer, arrival.interface);
-        if arrival.truncated || !is_near || !self.access.admits(peer) {
-            self.counts.datagrams_refused += 1;
-            return;
-        }
-        let mappings = Mapping::of_directory(self.doors[0].sockets.port());
-        let reply = match portmap::serve(arrival.bytes, &mappings) {
-            portmap::Answer::Reply(reply) => Some(reply),
-            portmap::Answer::Relay(relay) => {
-                let origin = Origin { transport: Transport::Udp, address: peer, may_read: false };
-                let tree = Arc::clone(&self.tree);
-                self.answer(0, &tree, &relay.call, &origin).and_then(|answer| relay.reply(&answer))
-            }
-            portmap::Answer::Silent => None,
-        };
-        if let Some(reply) = reply {
-            send(sockets, &reply, arrival, is_near);
-        }
-    }
-
-    fn answer_datagram(&mut self, domain: usize, now: Mono, arrival: &Arrival<'_>) {
-        self.counts.datagrams += 1;
-        let peer = arrival.source.ip().to_canonical();
-        if arrival.truncated || !self.access.admits(peer) {
-            self.counts.datagrams_refused += 1;
-            return;
-        }
-        let is_near = self.access.is_on_link(peer, arrival.interface);
-        let may_read = self.config.udp_reads && is_near && self.sources.take(peer, now);
-        let origin = Origin { transport: Transport::Udp, address: peer, may_read };
-        let tree = Arc::clone(&self.tree);
-        let Some(message) = self.answer(domain, &tree, arrival.bytes, &origin) else { return };
-        send(&self.doors[domain].sockets, &message, arrival, is_near);
-    }
-
     /// Carries out one call; `None` if nothing is to be sent.
-    fn answer(&mut self, domain: usize, tree: &Snapshot, call: &[u8], origin: &Origin) -> Option<Vec<u8>> {
+    pub(super) fn answer(
+        &mut self,
+        domain: usize,
+        tree: &Snapshot,
+        call: &[u8],
+        origin: &Origin,
+    ) -> Option<Vec<u8>> {
         let began = clock::boottime_ns();
         match self.server.answer(domain, tree, call, origin) {
             Answer::Reply { message, procedure } => {
@@ -419,7 +333,7 @@ impl Directory {
     }
 
     /// Makes the tree anew if it is old.
-    fn refresh(&mut self, now: Mono, make: &mut Option<impl FnOnce(&Place) -> Tree>) {
+    pub(super) fn refresh(&mut self, now: Mono, make: &mut Option<impl FnOnce(&Place) -> Tree>) {
         if self.is_fixed || now < self.stale_at {
             return;
         }
@@ -482,18 +396,6 @@ impl Directory {
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         let mapper = self.mapper.iter().flat_map(Mapper::descriptors);
         self.doors.iter().flat_map(Door::descriptors).chain(mapper).chain(self.connections.descriptors())
-    }
-}
-
-/// Replies to a datagram, from the address that was asked, unless that was everybody's.
-fn send(sockets: &Sockets, message: &[u8], arrival: &Arrival<'_>, is_near: bool) {
-    let interface = if is_near { arrival.interface } else { 0 };
-    let route = Route { to: arrival.source, interface, source: Some(arrival.destination) };
-    // A broadcast address is nobody's to send from; which ones there are only the kernel knows.
-    if sockets.send(message, route).is_err()
-        && let Err(e) = sockets.send(message, Route { source: None, ..route })
-    {
-        log::debug!("directory: nothing can be sent to {}: {e}", arrival.source);
     }
 }
 
