@@ -120,14 +120,14 @@ impl<'d> Builder<'d> {
     }
 
     fn finish(self) -> Snapshot {
-        let symbols = Symbols::of(self.placed.iter().map(|(.., directory)| *directory));
+        let mut symbols = Symbols::default();
         let mut new = Snapshot {
             records: self.records,
             properties: Vec::new(),
             values: Vec::new(),
             children: Vec::new(),
-            texts: symbols.texts,
-            ends: symbols.ends,
+            texts: Vec::new(),
+            ends: Vec::new(),
             index: Vec::new(),
             retired: self.retired.into(),
             checksum: 0,
@@ -140,11 +140,12 @@ impl<'d> Builder<'d> {
         }
         let order: Vec<u32> = self.placed.iter().map(|(object, ..)| *object).collect();
         for (object, parent, directory) in self.placed {
-            let properties = new.add_properties(directory, &symbols.places);
+            let properties = new.add_properties(directory, &mut symbols);
             let children = push_all(&mut new.children, children.remove(&object).unwrap_or_default());
             new.records[index(object)] =
                 Some(Record { instance: FIRST_INSTANCE, parent, properties, children });
         }
+        new.settle(symbols);
         if let Some(old) = self.old {
             new.count_writes(old, &order);
         }
@@ -164,42 +165,44 @@ fn push_all<T>(list: &mut Vec<T>, more: impl IntoIterator<Item = T>) -> Range<u3
     start..count(list.len())
 }
 
-/// All texts of a tree, each once and in order.
+/// All texts of a tree, each once, in the order in which they were met.
+#[derive(Default)]
 struct Symbols<'d> {
-    texts: Vec<u8>,
-    ends: Vec<usize>,
     places: HashMap<&'d [u8], Symbol>,
 }
 
 impl<'d> Symbols<'d> {
-    fn of(directories: impl Iterator<Item = &'d Directory>) -> Symbols<'d> {
-        let mut all: Vec<&[u8]> = directories
-            .flat_map(|d| &d.properties)
-            .flat_map(|p| std::iter::once(&p.name).chain(&p.values))
-            .map(Vec::as_slice)
-            .collect();
-        all.sort_unstable();
-        all.dedup();
-        let mut texts = Vec::with_capacity(all.iter().map(|text| text.len()).sum());
-        let mut ends = Vec::with_capacity(all.len());
-        for text in &all {
-            texts.extend_from_slice(text);
-            ends.push(texts.len());
-        }
-        let places = all.into_iter().enumerate().map(|(n, text)| (text, count(n))).collect();
-        Symbols { texts, ends, places }
+    fn meet(&mut self, text: &'d [u8]) -> Symbol {
+        let next = count(self.places.len());
+        *self.places.entry(text).or_insert(next)
     }
 }
 
 impl Snapshot {
-    fn add_properties(&mut self, directory: &Directory, symbols: &HashMap<&[u8], Symbol>) -> Range<u32> {
+    fn add_properties<'d>(&mut self, directory: &'d Directory, symbols: &mut Symbols<'d>) -> Range<u32> {
         let start = count(self.properties.len());
         for property in &directory.properties {
-            let values =
-                push_all(&mut self.values, property.values.iter().map(|value| symbols[value.as_slice()]));
-            self.properties.push(PropertyRow { name: symbols[property.name.as_slice()], values });
+            let name = symbols.meet(&property.name);
+            let values = push_all(&mut self.values, property.values.iter().map(|value| symbols.meet(value)));
+            self.properties.push(PropertyRow { name, values });
         }
         start..count(self.properties.len())
+    }
+
+    /// Puts the texts in order, and the symbols with them.
+    fn settle(&mut self, symbols: Symbols<'_>) {
+        let mut texts: Vec<(&[u8], Symbol)> = symbols.places.into_iter().collect();
+        texts.sort_unstable();
+        let mut settled = vec![0; texts.len()];
+        self.texts.reserve(texts.iter().map(|(text, _)| text.len()).sum());
+        self.ends.reserve(texts.len());
+        for (place, (text, met)) in texts.into_iter().enumerate() {
+            self.texts.extend_from_slice(text);
+            self.ends.push(self.texts.len());
+            settled[index(met)] = count(place);
+        }
+        let all = self.properties.iter_mut().map(|property| &mut property.name).chain(&mut self.values);
+        all.for_each(|symbol| *symbol = settled[index(*symbol)]);
     }
 
     /// What is as it was keeps its instance, what was written counts on; `order` is the tree's.
