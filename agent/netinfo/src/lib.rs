@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod dump;
 pub mod limits;
 pub mod procedure;
 pub mod record;
