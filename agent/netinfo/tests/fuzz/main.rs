@@ -7,8 +7,12 @@ mod targets;
 use replay::Target;
 use std::path::Path;
 
-const TARGETS: &[Target] =
-    &[("calls", targets::calls), ("message", targets::message), ("record", targets::record)];
+const TARGETS: &[Target] = &[
+    ("calls", targets::calls),
+    ("dump", targets::dump),
+    ("message", targets::message),
+    ("record", targets::record),
+];
 
 #[test]
 fn every_input_that_was_found_passes() {
