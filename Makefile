@@ -115,7 +115,7 @@ simulate: build ## Simulated LANs: every duplicate is found, and nobody else acc
 fuzz: ## Look for inputs that break a decoder or the engine: every target for FUZZ_SECONDS (60)
 	@.ci/fuzz
 
-bench: build ## Criterion benchmarks, and the whole agent under load beside a bare loop and rsyslog
+bench: build ## Criterion benchmarks, the agent under load beside rsyslog, its directory beside slapd
 	SERIALNUMBERD=$(AGENT) cargo bench --workspace --locked
 
 clean: ## Remove all that was built

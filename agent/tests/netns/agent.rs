@@ -78,6 +78,12 @@ impl Config {
         self
     }
 
+    /// Adds the keys of `[directory]`, all of them as TOML lines.
+    pub fn directory(mut self, toml: &str) -> Config {
+        let _ = writeln!(self.rest, "[directory]\n{toml}");
+        self
+    }
+
     /// Adds a plugin; `more` are further TOML lines.
     pub fn plugin(mut self, path: &str, more: &str) -> Config {
         let _ = writeln!(self.rest, "[[plugin]]\npath = {path:?}\nisolation = \"thread\"\n{more}");

@@ -1,8 +1,8 @@
 //! The real agent on real networks: every claim that the protocol makes about hosts is shown here by the
 //! binary itself, on port 626, in network namespaces joined by a bridge, or by a switch of these tests' own.
 //!
-//! Needs root, `ip`, `nft`, `setpriv`, `flock`, `strace`, `valgrind`, `nmap` and `cc`; a missing one fails the test that
-//! wants it.  `make test` builds the release agent and passes its path in `SERIALNUMBERD`; without it
+//! Needs root, `ip`, `nft`, `setpriv`, `flock`, `strace`, `valgrind`, `nmap`, `cc`, `rpcbind`, `rpcgen` and libtirpc; a
+//! missing one fails the test that wants it.  `make test` builds the release agent and passes its path in `SERIALNUMBERD`; without it
 //! the binary that Cargo built beside this test is run.  A namespace belongs to a thread of this process
 //! and has no name: nothing is left behind, however a run ends.
 //!
@@ -12,8 +12,11 @@
 mod accusation;
 mod agent;
 mod clock;
+#[path = "../directory_c/client.rs"]
+mod directory_client;
 mod lan;
 mod namespace;
+mod rpc;
 mod status;
 mod switch;
 mod wire;
@@ -26,6 +29,7 @@ mod classic;
 mod configuration;
 mod crowd;
 mod detection;
+mod directory;
 mod evidence;
 mod figures;
 mod firewall;
