@@ -7,13 +7,14 @@ use mio::net::TcpStream;
 use netinfo::record::{Assembler, mark};
 use serialnumberd_core::Mono;
 
+use super::doors::Serves;
 use super::limits::{CALL, IDLE, READ_PER_TURN, STALLED, WAITING};
 
 /// One peer's connection.
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
-    /// Which tag it asks.
-    pub(super) domain: usize,
+    /// What it asks.
+    pub(super) serves: Serves,
     pub(super) peer: IpAddr,
     /// When a whole call came last, or the connection itself.
     pub(super) called: Mono,
@@ -34,10 +35,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, domain: usize, peer: IpAddr, now: Mono) -> Connection {
+    pub(super) fn new(stream: TcpStream, serves: Serves, peer: IpAddr, now: Mono) -> Connection {
         Connection {
             stream,
-            domain,
+            serves,
             peer,
             called: now,
             moved: now,

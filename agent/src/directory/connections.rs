@@ -9,6 +9,7 @@ use mio::{Interest, Registry, Token};
 use serialnumberd_core::Mono;
 
 use super::connection::Connection;
+use super::doors::Serves;
 use super::limits::{CONNECTIONS, PER_PEER};
 
 /// The table of connections; a place is a token.
@@ -55,7 +56,7 @@ impl Connections {
     pub(super) fn add(
         &mut self,
         stream: TcpStream,
-        domain: usize,
+        serves: Serves,
         peer: IpAddr,
         now: Mono,
     ) -> io::Result<bool> {
@@ -72,7 +73,7 @@ impl Connections {
             self.places.push(None);
             self.places.len() - 1
         });
-        let mut connection = Connection::new(stream, domain, peer, now);
+        let mut connection = Connection::new(stream, serves, peer, now);
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.registry.register(&mut connection.stream, Token(self.first + place), interest)?;
         self.places[place] = Some(connection);

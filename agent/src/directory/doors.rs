@@ -1,4 +1,4 @@
-//! The sockets of one tag: UDP and TCP on one port.
+//! The sockets of one port, UDP and TCP, and what is served there.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,8 +20,18 @@ pub(super) struct Entrance {
     pub(super) ready: bool,
 }
 
-/// The sockets of one tag.
+/// What is served behind a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Serves {
+    /// The domain of this place in the server's list, and the binder.
+    Domain(usize),
+    /// A portmapper that knows the directory's ports and no others.
+    Portmapper,
+}
+
+/// The sockets of one port.
 pub(super) struct Door {
+    pub(super) serves: Serves,
     pub(super) sockets: Sockets,
     /// Which of the UDP sockets may hold datagrams that no event will tell of.
     pub(super) waiting: [bool; 2],
@@ -35,6 +45,7 @@ impl Door {
     pub(super) fn open(
         port: u16,
         address: Option<IpAddr>,
+        serves: Serves,
         registry: &Registry,
         first: usize,
     ) -> Result<Door, String> {
@@ -47,7 +58,7 @@ impl Door {
         };
         let entrances = listeners
             .map(|l| l.map(|listener| Entrance { listener: TcpListener::from_std(listener), ready: true }));
-        let mut door = Door { sockets, waiting: [true, true], entrances, first };
+        let mut door = Door { serves, sockets, waiting: [true, true], entrances, first };
         door.register(registry).map_err(|e| format!("cannot poll the directory's sockets: {e}"))?;
         Ok(door)
     }

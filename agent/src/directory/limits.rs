@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use netinfo::limits::NAME_MAX;
+
 /// TCP connections at once, over all tags.  A tool keeps one while it runs; descriptors of a process are 1024 by
 /// default, and the agent needs few others.
 pub(super) const CONNECTIONS: usize = 512;
@@ -11,9 +13,9 @@ pub(super) const PER_PEER: usize = 128;
 pub(super) const IDLE: Duration = Duration::from_secs(300);
 /// One that owes the rest of a call, or does not take its replies, for so long is closed.
 pub(super) const STALLED: Duration = Duration::from_secs(30);
-/// Bytes of a call: LOOKUP with the longest key that makes sense is a tenth of it; a longer write would be refused
+/// Bytes of a call: LOOKUP with the longest key and the longest value, and the head.  A longer write would be refused
 /// anyway.
-pub(super) const CALL: usize = 64 * 1024;
+pub(super) const CALL: usize = 2 * (NAME_MAX + 1) + 1024;
 /// Bytes of replies that may wait for one peer before its next call is looked at.
 pub(super) const WAITING: usize = 64 * 1024;
 /// Bytes of replies that may wait over all connections; a longer reply is SYSTEM_ERR then.  A tree of 100,000

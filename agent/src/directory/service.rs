@@ -12,16 +12,16 @@ use serialnumberd_core::{Interface, Mono};
 
 use super::access::Access;
 use super::connections::Connections;
-use super::doors::{self, Door};
+use super::doors::{self, Door, Serves};
 use super::limits::{
     ACCEPTS_PER_TURN, CALLS_PER_TURN, CONNECTIONS, FRESH, MAKING_SHARE, WAITING, WAITING_IN_ALL,
 };
 use super::neighbors;
-use super::portmapper::{self, Mapper};
+use super::registrar::Registrar;
 use super::sources::Sources;
 use super::tree::Place;
 use crate::clock;
-use crate::config::{Config, DirectoryConfig};
+use crate::config::{Config, DirectoryConfig, Portmapper};
 use crate::paths;
 use crate::socket::Batch;
 use crate::status::DirectoryStatus;
@@ -45,8 +45,8 @@ pub struct Surroundings<'r> {
 pub struct Directory {
     pub(super) config: DirectoryConfig,
     pub(super) doors: Vec<Door>,
-    pub(super) mapper: Result<Mapper, String>,
-    mapper_token: usize,
+    /// The registration with rpcbind, if there is to be one, or why clients do not find the directory.
+    registrar: Result<Option<Registrar>, String>,
     connections: Connections,
     pub(super) server: Server,
     pub(super) access: Access,
@@ -108,10 +108,12 @@ impl Directory {
         let own = &config.directory;
         let registry = around.registry.try_clone().map_err(|e| format!("cannot poll the directory: {e}"))?;
         let first = around.first.0;
-        let mut doors = vec![Door::open(own.port, config.agent.address, &registry, first)?];
+        let at = |place: usize| first + place * doors::TOKENS;
+        let mut doors =
+            vec![Door::open(own.port, config.agent.address, Serves::Domain(0), &registry, at(0))?];
         if own.local {
-            let loopback = Some(std::net::Ipv4Addr::LOCALHOST.into());
-            doors.push(Door::open(paths::LOCAL_DIRECTORY_PORT, loopback, &registry, first + doors::TOKENS)?);
+            let (port, loopback) = (paths::LOCAL_DIRECTORY_PORT, Some(std::net::Ipv4Addr::LOCALHOST.into()));
+            doors.push(Door::open(port, loopback, Serves::Domain(1), &registry, at(1))?);
         }
         let tags = [own.tag.clone(), LOCAL.to_owned()];
         let domains = doors.iter().zip(tags).map(|(door, tag)| Domain {
@@ -123,17 +125,14 @@ impl Directory {
         let server = Server::new(domains.collect());
         let empty = Tree::default();
         let tree = Snapshot::new(fixed.unwrap_or(&empty)).map_err(|e| e.to_string())?;
-        let mapper_token = first + 2 * doors::TOKENS;
-        let port = doors[0].sockets.port();
-        let mapper = Mapper::open(config, port, &registry, mapper_token);
-        if let Err(why) = &mapper {
+        let registrar = be_found(config, &mut doors, &registry, at(2));
+        if let Err(why) = &registrar {
             log::error!("{why}");
         }
         let mut directory = Directory {
             config: own.clone(),
-            mapper,
-            mapper_token,
-            connections: Connections::new(registry, mapper_token + portmapper::TOKENS),
+            registrar,
+            connections: Connections::new(registry, at(3)),
             doors,
             server,
             access: Access::default(),
@@ -186,18 +185,10 @@ impl Directory {
 
     /// Notes an event of the poll.
     pub fn ready(&mut self, token: Token, readable: bool, writable: bool) {
-        if self.doors.iter_mut().any(|door| door.ready(token)) {
-            return;
-        }
-        match token.0.checked_sub(self.mapper_token) {
-            Some(place @ 0..portmapper::TOKENS) => {
-                self.mapper.iter_mut().for_each(|mapper| mapper.ready(place))
-            }
-            _ => {
-                if let Some(connection) = self.connections.at(token) {
-                    connection.ready(readable, writable);
-                }
-            }
+        if !self.doors.iter_mut().any(|door| door.ready(token))
+            && let Some(connection) = self.connections.at(token)
+        {
+            connection.ready(readable, writable);
         }
     }
 
@@ -205,7 +196,6 @@ impl Directory {
     #[must_use]
     pub fn has_backlog(&self) -> bool {
         self.doors.iter().any(Door::has_backlog)
-            || self.mapper.iter().any(Mapper::has_backlog)
             || self.connections.iter().any(super::connection::Connection::has_backlog)
     }
 
@@ -213,7 +203,10 @@ impl Directory {
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
         let connections = self.connections.iter().map(super::connection::Connection::deadline);
-        connections.chain(self.accept_at).chain(self.mapper.iter().filter_map(Mapper::deadline)).min()
+        connections
+            .chain(self.accept_at)
+            .chain(self.registrar.iter().flatten().map(Registrar::deadline))
+            .min()
     }
 
     /// Answers what has come.  `make` gives the tree as it is now; it is called at most once, and only if somebody
@@ -227,7 +220,7 @@ impl Directory {
         for place in 0..self.connections.places() {
             self.serve(place, now, &mut make);
         }
-        self.map(now, &mut make);
+        self.registrar.iter_mut().flatten().for_each(|registrar| registrar.turn(now));
         let (open, most) = (self.connections.open(), CONNECTIONS);
         self.server
             .connections(u32::try_from(open).unwrap_or(u32::MAX), u32::try_from(most).unwrap_or(u32::MAX));
@@ -242,7 +235,7 @@ impl Directory {
                 .for_each(|e| e.ready = true);
         }
         let mut left = ACCEPTS_PER_TURN;
-        for (domain, door) in self.doors.iter_mut().enumerate() {
+        for door in &mut self.doors {
             for entrance in door.entrances.iter_mut().flatten() {
                 while entrance.ready && left > 0 {
                     left -= 1;
@@ -255,7 +248,7 @@ impl Directory {
                                 continue;
                             }
                             self.counts.accepted += 1;
-                            match self.connections.add(stream, domain, peer, now) {
+                            match self.connections.add(stream, door.serves, peer, now) {
                                 Ok(gave_way) => self.counts.gave_way += u64::from(gave_way),
                                 Err(e) => log::debug!("directory: {peer}: {e}"),
                             }
@@ -275,6 +268,19 @@ impl Directory {
 
     /// Carries out one call; `None` if nothing is to be sent.
     pub(super) fn answer(
+        &mut self,
+        serves: Serves,
+        tree: &Snapshot,
+        call: &[u8],
+        origin: &Origin,
+    ) -> Option<Vec<u8>> {
+        match serves {
+            Serves::Domain(domain) => self.answer_domain(domain, tree, call, origin),
+            Serves::Portmapper => self.answer_portmap(call, origin),
+        }
+    }
+
+    pub(super) fn answer_domain(
         &mut self,
         domain: usize,
         tree: &Snapshot,
@@ -296,7 +302,7 @@ impl Directory {
     fn serve(&mut self, place: usize, now: Mono, make: &mut Option<impl FnOnce(&Place) -> Tree>) {
         let Some(connection) = self.connections.place(place) else { return };
         connection.flush(now);
-        let domain = connection.domain;
+        let serves = connection.serves;
         let origin = Origin { transport: Transport::Tcp, address: connection.peer, may_read: true };
         connection.read(now);
         let mut left = CALLS_PER_TURN;
@@ -305,7 +311,7 @@ impl Directory {
             left -= 1;
             self.refresh(now, make);
             let tree = Arc::clone(&self.tree);
-            let reply = self.answer(domain, &tree, &call, &origin);
+            let reply = self.answer(serves, &tree, &call, &origin);
             let reply = reply.map(|reply| self.within_bounds(reply));
             let Some(connection) = self.connections.place(place) else { return };
             match reply {
@@ -359,15 +365,15 @@ impl Directory {
     /// Why clients do not find it, if they should.
     #[must_use]
     pub fn trouble(&self) -> Option<&str> {
-        match &self.mapper {
-            Ok(mapper) => mapper.trouble(),
+        match &self.registrar {
+            Ok(registrar) => registrar.as_ref()?.trouble(),
             Err(why) => Some(why),
         }
     }
 
     /// Ends: nobody is sent here any more.
     pub fn stop(self) {
-        self.mapper.into_iter().for_each(Mapper::stop);
+        self.registrar.into_iter().flatten().for_each(Registrar::stop);
     }
 
     /// What the status says of it.
@@ -394,8 +400,39 @@ impl Directory {
 
     /// Every descriptor that lasts longer than a turn.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
-        let mapper = self.mapper.iter().flat_map(Mapper::descriptors);
-        self.doors.iter().flat_map(Door::descriptors).chain(mapper).chain(self.connections.descriptors())
+        let registrar = self.registrar.iter().flatten().map(Registrar::source);
+        self.doors.iter().flat_map(Door::descriptors).chain(registrar).chain(self.connections.descriptors())
+    }
+}
+
+/// Does what lets clients find the directory: a registration, or a door for those who ask a portmapper.
+fn be_found(
+    config: &Config,
+    doors: &mut Vec<Door>,
+    registry: &Registry,
+    first: usize,
+) -> Result<Option<Registrar>, String> {
+    let port = doors.first().map_or(0, |door| door.sockets.port());
+    let cannot = |e: std::io::Error| format!("the directory cannot be registered: {e}");
+    match config.directory.portmapper {
+        Portmapper::Off => Ok(None),
+        Portmapper::Register => {
+            let registrar = Registrar::open(port).map_err(cannot)?;
+            let interest = mio::Interest::READABLE;
+            let source = registrar.source();
+            registry.register(&mut mio::unix::SourceFd(&source), Token(first), interest).map_err(cannot)?;
+            Ok(Some(registrar))
+        }
+        Portmapper::Embedded => {
+            let address = config.agent.address;
+            let door = Door::open(netinfo::portmap::PORT, address, Serves::Portmapper, registry, first);
+            doors.push(door.map_err(|e| {
+                format!(
+                    "the directory does not answer as portmapper: {e}; where an rpcbind runs, use portmapper = \"register\""
+                )
+            })?);
+            Ok(None)
+        }
     }
 }
 
