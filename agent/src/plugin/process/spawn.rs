@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
@@ -113,6 +113,8 @@ impl Child {
         let was_running = is_running(pid);
         if was_running.is_some() {
             let _none_may_be_left = killpg(pid, Signal::SIGKILL);
+            // It may have left its group, where the kernel does not keep it there.
+            let _it_may_be_over = kill(pid, Signal::SIGKILL);
         }
         let status = self.process.wait();
         let _it_is_closed_anyway = self.pipe.shutdown(Shutdown::Both);
