@@ -13,8 +13,8 @@ use super::spawn::{Child, Why};
 use super::supervisor::Supervisor;
 use super::words::{NewOptions, SentItem, ToChild, room_for, write_claims, write_settings};
 use crate::plugin::limits::{
-    BATCHES_SENT, CALL_KILLED, CALL_WATCHED, FRAME_EVENTS, FRAME_HOLDERS, KILL_SHARE, KILL_TIME, LINGER,
-    PIPE_HOLDERS,
+    BATCHES_SENT, CALL_KILLED, CALL_WATCHED, FRAME_EVENTS, FRAME_HOLDERS, KILL_SHARE, KILL_TIME,
+    LINGER, PIPE_HOLDERS, WORDS,
 };
 use crate::plugin::outbox::{Item, Lost};
 use crate::plugin::permission::Permissions;
@@ -68,7 +68,8 @@ impl Supervisor {
 
     fn turn(&mut self, child: &mut Child) -> Result<Going, Why> {
         let mut has_worked = false;
-        while let Some(word) = child.word()? {
+        for _ in 0..WORDS {
+            let Some(word) = child.word()? else { break };
             has_worked = true;
             if let Some(over) = self.obey(word, child)? {
                 return Ok(Going::Over(over));
@@ -285,14 +286,11 @@ impl Supervisor {
 
     /// Whether it has stopped.
     fn last_turn(&mut self, child: &mut Child, is_asked: bool) -> Result<bool, Why> {
-        while let Some(word) = child.word()? {
-            match word {
-                Word::Ended { .. } => return Ok(true),
-                word => {
-                    if self.obey(word, child)?.is_some() {
-                        return Ok(true);
-                    }
-                }
+        // What comes after these unparks this thread, which has not parked yet.
+        for _ in 0..WORDS {
+            let Some(word) = child.word()? else { break };
+            if matches!(word, Word::Ended { .. }) || self.obey(word, child)?.is_some() {
+                return Ok(true);
             }
         }
         if !is_asked {
