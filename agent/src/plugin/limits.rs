@@ -85,6 +85,9 @@ pub(super) const FRAME_TO_CHILD: usize = 16 * 1024 * 1024;
 pub(super) const FRAME_FROM_CHILD: usize = 2 * 1024 * 1024;
 /// How long the agent waits for a plugin's process to read what it is sent.  Its reading thread does nothing else.
 pub(super) const PIPE_PATIENCE: Duration = Duration::from_secs(5);
+/// Words of a plugin's process that may wait for its supervisor, which handles at most so many before it looks at the
+/// clock.  An honest one asks one question after the other and says the rest once; 16 leaves room for panics.
+pub(super) const WORDS: usize = 16;
 /// How long a process whose pipe has closed may take to have ended, before it is ended.
 pub(super) const EXIT_PATIENCE: Duration = Duration::from_millis(200);
 /// Of the time to stop, the last part of so many is kept for ending a process that does not stop by itself ...

@@ -8,10 +8,14 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 extern char **environ;
 
 static int initially = -1;
@@ -135,6 +139,66 @@ static void leave_one_behind(const slnd_host *host, const char *arg) {
   trace(host, "left %d", (int)pid);
 }
 
+/* What needs no open file, only to be its owner. */
+static void change_mode(const slnd_host *host, const char *path) {
+  int fd = open("/usr/lib/os-release", O_RDONLY);
+  told(host, "chmod", path, chmod(path, 0666) != 0);
+  told(host, "fchmod", path, fd >= 0 && fchmod(fd, 0644) != 0);
+  told(host, "chown", path, chown(path, (uid_t)-1, getgid()) != 0);
+  told(host, "setxattr", path, setxattr(path, "user.slnd", "x", 1, 0) != 0);
+  if (fd >= 0) close(fd);
+}
+static void share_memory(const slnd_host *host, const char *key) {
+  told(host, "share", key, shmget((key_t)atoi(key), 4096, IPC_CREAT | 0600) < 0);
+}
+/* A pair of datagram sockets can be told another address for each datagram. */
+static void send_to(const slnd_host *host, const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int pair[2];
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+  told(host, "send", path,
+       socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) != 0 ||
+           sendto(pair[0], "x", 1, 0, (struct sockaddr *)&address, sizeof address) < 0);
+}
+static void outlive(const slnd_host *host, const char *arg) {
+  told(host, "outlive", arg, prctl(PR_SET_PDEATHSIG, 0) != 0);
+}
+/* Into the agent's group of processes, where whoever ends its own does not find it. */
+static void regroup(const slnd_host *host, const char *arg) {
+  told(host, "regroup", arg, setpgid(0, getpgid(getppid())) != 0);
+}
+/* As `leave`, in a session of its own if it can have one. */
+static void leave_a_session_behind(const slnd_host *host, const char *arg) {
+  int ready[2] = {-1, -1};
+  char byte;
+  pid_t pid = pipe(ready) == 0 ? fork() : -1;
+  (void)arg;
+  if (pid == 0) {
+    setsid();
+    close(ready[1]);
+    for (;;) pause();
+  }
+  close(ready[1]);
+  if (read(ready[0], &byte, 1) == 0) trace(host, "left %d", (int)pid);
+}
+static void sleep_for_good(const slnd_host *host, const char *arg) {
+  (void)arg;
+  trace(host, "stops");
+  kill(getpid(), SIGSTOP);
+}
+/* The same question on and on, without reading an answer. */
+static void ask_on(const slnd_host *host, const char *arg) {
+  const char *word = "{\"AskHolders\":{\"product\":\"xsvr\"}}";
+  (void)arg;
+  trace(host, "asks on");
+  for (;;)
+    for (int fd = 3; fd < 64; fd++) {
+      uint32_t length = (uint32_t)strlen(word);
+      struct stat st;
+      if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && write(fd, &length, 4) == 4) (void)!write(fd, word, length);
+    }
+}
+
 /* ---- looks ----------------------------------------------------------------------------------------------------- */
 static void descriptors(const slnd_host *host, const char *arg) {
   (void)arg;
@@ -186,6 +250,14 @@ static const struct {
             {"exec", replace_itself},
             {"kill", kill_it},
             {"leave", leave_one_behind},
+            {"detach", leave_a_session_behind},
+            {"chmod", change_mode},
+            {"share", share_memory},
+            {"send", send_to},
+            {"outlive", outlive},
+            {"regroup", regroup},
+            {"stop", sleep_for_good},
+            {"ask", ask_on},
             {"fds", descriptors},
             {"look", surroundings},
             {"say", say}};
@@ -260,6 +332,6 @@ static const slnd_option options[] = {
 };
 static const slnd_plugin plugin = {
     SLND_PLUGIN_HEAD, "puppet", "Puppet", "1.0", "Does what it is told.", NULL, NULL, 0,
-    SLND_PERM_VERDICT | SLND_PERM_ANNOUNCE, ALL_EVENTS, 0, 0, options, 2, sizeof(slnd_option), create, configure, start,
-    on_events, NULL, stop, destroy, flush, NULL};
+    SLND_PERM_VERDICT | SLND_PERM_ANNOUNCE | SLND_PERM_HOLDERS, ALL_EVENTS, 0, 0, options, 2, sizeof(slnd_option), create,
+    configure, start, on_events, NULL, stop, destroy, flush, NULL};
 SLND_PLUGIN_DEFINE(plugin, "puppet", "1.0", "")

@@ -44,8 +44,11 @@ impl Frames {
 
     /// Reads once; how many bytes came, 0 at the end.
     pub(super) fn fill(&mut self, from: &mut impl Read) -> io::Result<usize> {
-        self.bytes.copy_within(self.at..self.end, 0);
-        (self.at, self.end) = (0, self.end - self.at);
+        if self.at > 0 {
+            // Not for each byte of a long frame that comes byte by byte.
+            self.bytes.copy_within(self.at..self.end, 0);
+            (self.at, self.end) = (0, self.end - self.at);
+        }
         if self.end == 0 && self.bytes.len() > KEEP {
             self.bytes = Zeroizing::new(vec![0; READ]);
         }

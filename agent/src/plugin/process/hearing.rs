@@ -7,7 +7,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ChildStderr;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{SyncSender, TrySendError};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -39,15 +39,17 @@ pub(super) enum Word {
 
 pub(super) struct Hearing {
     desk: Arc<Desk>,
-    words: Sender<Word>,
+    words: SyncSender<Word>,
     frames: Frames,
     log: LogLines,
+    /// What is in force was told, before any code of the plugin ran: it has no say in it.
+    is_confined: bool,
 }
 
 impl Hearing {
-    pub(super) fn new(desk: Arc<Desk>, words: Sender<Word>) -> Hearing {
+    pub(super) fn new(desk: Arc<Desk>, words: SyncSender<Word>) -> Hearing {
         let log = LogLines { partial: Vec::new(), rate: Rate::new(desk.now_ns()), has_ended: false };
-        Hearing { desk, words, frames: Frames::new(FRAME_FROM_CHILD), log }
+        Hearing { desk, words, frames: Frames::new(FRAME_FROM_CHILD), log, is_confined: false }
     }
 
     /// Hears until the process has ended or its pipe is closed, or it says something that is to end it: then that is
@@ -95,21 +97,25 @@ impl Hearing {
     fn hear(&mut self, word: FromChild) -> Result<(), String> {
         let shared = &self.desk.shared;
         match word {
+            FromChild::Sandbox(_) if self.is_confined => {
+                return Err("that its sandbox is another one".to_owned());
+            }
             FromChild::Sandbox(lines) => {
+                self.is_confined = true;
                 let lines = lines.iter().take(SANDBOX_LINES);
                 let lines = lines.map(|line| clean(&line.as_bytes()[..line.len().min(SANDBOX_LINE_MAX)]));
                 shared.process.sandbox.put(lines.collect());
             }
-            FromChild::Described(facts) => self.pass(Word::Described(facts)),
-            FromChild::Refused(error) => self.pass(Word::Refused(error)),
-            FromChild::Started => self.pass(Word::Started),
-            FromChild::Ended { is_quarantined } => self.pass(Word::Ended { is_quarantined }),
+            FromChild::Described(facts) => self.pass(Word::Described(facts))?,
+            FromChild::Refused(error) => self.pass(Word::Refused(error))?,
+            FromChild::Started => self.pass(Word::Started)?,
+            FromChild::Ended { is_quarantined } => self.pass(Word::Ended { is_quarantined })?,
             FromChild::AskHolders { product } => {
                 if !self.desk.flight().has(SLND_PERM_HOLDERS) {
                     return Err("a question for holders, for which it has no permission".to_owned());
                 }
                 let product = Product::new(&product).map_err(|_| "a product that is none")?;
-                self.pass(Word::AskHolders(product));
+                self.pass(Word::AskHolders(product))?;
             }
             FromChild::Figures(figures) => self.take(figures)?,
             FromChild::Call { call, lasted_ns } => {
@@ -146,7 +152,7 @@ impl Hearing {
         self.desk.shared.add_figures(&news);
         self.desk.shared.process.set_in_flight(self.desk.flight().len());
         if news.panics > 0 {
-            self.pass(Word::Panicked(news.panics));
+            self.pass(Word::Panicked(news.panics))?;
         }
         if news.taken > 0 {
             self.desk.supervisor.unpark();
@@ -165,10 +171,15 @@ impl Hearing {
         Ok(())
     }
 
-    fn pass(&self, word: Word) {
-        // Nobody listens any more where the process is being ended.
-        let _ = self.words.send(word);
+    /// To the supervisor, which an honest process never has so much for.
+    fn pass(&self, word: Word) -> Result<(), String> {
+        match self.words.try_send(word) {
+            Err(TrySendError::Full(_)) => return Err("more than it waited to be answered".to_owned()),
+            // Nobody listens any more where the process is being ended.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+        }
         self.desk.supervisor.unpark();
+        Ok(())
     }
 }
 

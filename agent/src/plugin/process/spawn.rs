@@ -9,12 +9,12 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
@@ -23,7 +23,7 @@ use super::frame::frame;
 use super::hearing::{Ears, Hearing, Word};
 use super::pidfd;
 use super::words::ToChild;
-use crate::plugin::limits::{EXIT_PATIENCE, FRAME_TO_CHILD, PIPE_PATIENCE};
+use crate::plugin::limits::{EXIT_PATIENCE, FRAME_TO_CHILD, PIPE_PATIENCE, WORDS};
 
 /// A plugin's process, and the thread that hears it.  Dropped, it is killed.
 pub(super) struct Child {
@@ -59,7 +59,7 @@ impl Child {
             .spawn()
             .map_err(failed)?;
         desk.shared.process.born(process.id());
-        let (words_end, words) = channel();
+        let (words_end, words) = sync_channel(WORDS);
         let exit = pidfd::open(process.id()).map_err(failed)?;
         let mut child = Child { process, exit, pipe, words, hearing: None, desk: Arc::clone(desk) };
         let stderr = child.process.stderr.take().ok_or("has no standard error")?;
@@ -113,6 +113,8 @@ impl Child {
         let was_running = is_running(pid);
         if was_running.is_some() {
             let _none_may_be_left = killpg(pid, Signal::SIGKILL);
+            // It may have left its group, where the kernel does not keep it there.
+            let _it_may_be_over = kill(pid, Signal::SIGKILL);
         }
         let status = self.process.wait();
         let _it_is_closed_anyway = self.pipe.shutdown(Shutdown::Both);

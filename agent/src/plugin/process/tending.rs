@@ -13,12 +13,12 @@ use super::spawn::{Child, Why};
 use super::supervisor::Supervisor;
 use super::words::{NewOptions, SentItem, ToChild, room_for, write_claims, write_settings};
 use crate::plugin::limits::{
-    BATCHES_SENT, CALL_KILLED, CALL_WATCHED, FRAME_EVENTS, FRAME_HOLDERS, KILL_SHARE, KILL_TIME, LINGER,
-    PIPE_HOLDERS,
+    BATCHES_SENT, CALL_KILLED, CALL_SLOW, CALL_WATCHED, FRAME_EVENTS, FRAME_HOLDERS, KILL_SHARE, KILL_TIME,
+    LINGER, PIPE_HOLDERS, WORDS,
 };
 use crate::plugin::outbox::{Item, Lost};
 use crate::plugin::permission::Permissions;
-use crate::plugin::shared::Message;
+use crate::plugin::shared::{Call, Message};
 use crate::record::Body;
 use crate::record::line::{HolderLine, Raw, RecordLine};
 
@@ -68,13 +68,15 @@ impl Supervisor {
 
     fn turn(&mut self, child: &mut Child) -> Result<Going, Why> {
         let mut has_worked = false;
-        while let Some(word) = child.word()? {
+        for _ in 0..WORDS {
+            let Some(word) = child.word()? else { break };
             has_worked = true;
             if let Some(over) = self.obey(word, child)? {
                 return Ok(Going::Over(over));
             }
         }
         has_worked |= self.pass_claims(child)? | self.pass_options(child)? | self.pass_events(child)?;
+        self.note_silence();
         if self.is_late(CALL_KILLED) {
             let call = self.desk.shared.present_call().map_or("on_events", |(_, call)| call);
             return Err(format!("was killed: its {call} did not return within {} s", CALL_KILLED.as_secs()));
@@ -229,6 +231,18 @@ impl Supervisor {
         self.waits_since_ns().is_some_and(|since| self.desk.now_ns() >= since.saturating_add(ns(patience)))
     }
 
+    /// A process that was stopped, or whose plugin broke it, does not even say that it is in a call; people are to see it.
+    fn note_silence(&self) {
+        let shared = &self.desk.shared;
+        let flight = self.desk.flight();
+        if let (None, Some(since_ns)) = (shared.present_call(), flight.owes_since_ns())
+            && self.desk.now_ns() >= since_ns.saturating_add(ns(CALL_SLOW))
+        {
+            let call = if flight.can_configure() { Call::OnEvents } else { Call::Configure };
+            shared.call_begins(call, since_ns);
+        }
+    }
+
     /// Until the loop has something for the plugin, its process something to say, or it has waited long enough.
     fn rest(&self) {
         if self.desk.shared.has_untold.load(std::sync::atomic::Ordering::Acquire) && self.queue.is_empty() {
@@ -237,7 +251,8 @@ impl Supervisor {
         match self.waits_since_ns() {
             None => thread::park(),
             Some(since_ns) => {
-                let late_ns = since_ns.saturating_add(ns(CALL_KILLED));
+                let is_told = self.desk.shared.present_call().is_some();
+                let late_ns = since_ns.saturating_add(ns(if is_told { CALL_KILLED } else { CALL_SLOW }));
                 thread::park_timeout(Duration::from_nanos(late_ns.saturating_sub(self.desk.now_ns())));
             }
         }
@@ -285,14 +300,11 @@ impl Supervisor {
 
     /// Whether it has stopped.
     fn last_turn(&mut self, child: &mut Child, is_asked: bool) -> Result<bool, Why> {
-        while let Some(word) = child.word()? {
-            match word {
-                Word::Ended { .. } => return Ok(true),
-                word => {
-                    if self.obey(word, child)?.is_some() {
-                        return Ok(true);
-                    }
-                }
+        // What comes after these unparks this thread, which has not parked yet.
+        for _ in 0..WORDS {
+            let Some(word) = child.word()? else { break };
+            if matches!(word, Word::Ended { .. }) || self.obey(word, child)?.is_some() {
+                return Ok(true);
             }
         }
         if !is_asked {

@@ -157,6 +157,21 @@ fn an_endless_loop_is_shown_and_then_ended() {
 }
 
 #[test]
+fn one_that_was_stopped_is_shown_too() {
+    let mut puppet = Puppet::new();
+    puppet.does("stop", "stops");
+    puppet.advance(Duration::from_millis(500));
+    puppet.until_health(Health::Slow);
+    puppet.advance(Duration::from_secs(5));
+    let status = puppet.until_health(Health::Stalled);
+    assert_eq!(status.present_call.map(|(call, _)| call), Some("on_events"));
+    puppet.advance(Duration::from_secs(25));
+    let status = puppet.until_health(Health::Restarting);
+    let told = status.last_error.expect("it was killed");
+    assert_eq!(told, "its process was killed: its on_events did not return within 30 s");
+}
+
+#[test]
 fn a_loop_in_a_timer_of_its_own_is_ended_too() {
     let mut puppet = Puppet::with(|spec| spec.options = "later = \"spin\"".parse().expect("toml"));
     puppet.rig.await_line("puppet", "spins");

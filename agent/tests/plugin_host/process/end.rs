@@ -25,9 +25,9 @@ fn a_stop_delivers_what_waits_flushes_and_leaves_nothing() {
 
 #[test]
 fn what_it_started_ends_with_it() {
-    for how in ["stop", "crash"] {
+    for (leave, how) in [("leave", "stop"), ("leave", "crash"), ("detach", "stop"), ("detach", "crash")] {
         let mut puppet = Puppet::with(|spec| spec.process.sandbox.exec = true);
-        puppet.tell("leave");
+        puppet.tell(leave);
         let line = puppet.rig.await_line("puppet", "left ");
         let left: u32 = line.trim_start_matches("left ").parse().expect("a pid");
         assert!(runs(left));
@@ -37,7 +37,7 @@ fn what_it_started_ends_with_it() {
             puppet.tell("crash 9");
             puppet.until_health(Health::Restarting);
         }
-        eventually(how, || !runs(left));
+        eventually(&format!("{leave} {how}"), || !runs(left));
     }
 }
 

@@ -62,6 +62,19 @@ fn what_was_not_asked() {
 }
 
 #[test]
+fn another_sandbox_than_it_was_put_into() {
+    ends_it(&frame("{\"Sandbox\":[\"landlock: whatever you want\"]}"), "that its sandbox is another one");
+}
+
+#[test]
+fn questions_without_an_end() {
+    let mut puppet = Puppet::with(|spec| spec.grant.push("holders".to_owned()));
+    puppet.tell("ask");
+    let status = puppet.until_health(Health::Restarting);
+    assert_eq!(status.last_error.as_deref(), Some("its process said more than it waited to be answered"));
+}
+
+#[test]
 fn what_is_no_figure_or_text() {
     ends_it(&frame("{\"Detail\":\"no object\"}"), "a status that is none");
     ends_it(

@@ -6,10 +6,11 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use serialnumberd::plugin::{Account, Reach, Rule};
 
-use super::Puppet;
+use super::{Puppet, runs};
 use crate::rig::Rig;
 
 const EPERM: u32 = 1;
@@ -68,6 +69,48 @@ fn nothing_is_allowed_that_was_not_said() {
             "seccomp: no programs, no sockets"
         ]
     );
+}
+
+/// Landlock sees files that are opened; of the agent's own, keys among them, the owner needs not open any.
+#[test]
+fn what_belongs_to_its_user_is_left_as_it_is() {
+    let mut puppet = Puppet::new();
+    let outside = file(&puppet.rig, "outside");
+    let mode = || fs::metadata(&outside).expect("there").permissions().mode();
+    let before = mode();
+    puppet.tell(&format!("chmod {outside}"));
+    puppet.tell("share 7131");
+    for attempt in ["chmod", "fchmod", "chown", "setxattr"] {
+        let line = puppet.rig.await_line("puppet", &format!("{attempt} "));
+        assert_eq!(line, format!("{attempt} {outside}: {EPERM}"));
+    }
+    assert_eq!(mode(), before);
+    assert_eq!(puppet.rig.await_line("puppet", "share "), format!("share 7131: {EPERM}"));
+}
+
+#[test]
+fn a_pair_of_sockets_reaches_nobody_else() {
+    let mut puppet = Puppet::new();
+    let path = puppet.rig.dir.path().join("log");
+    let _log = std::os::unix::net::UnixDatagram::bind(&path).expect("bound");
+    puppet.tell(&format!("send {}", path.display()));
+    let line = puppet.rig.await_line("puppet", "send ");
+    assert_eq!(line, format!("send {}: {EPERM}", path.display()));
+}
+
+#[test]
+fn it_stays_where_it_can_be_ended() {
+    let mut puppet = Puppet::new();
+    let pid = puppet.pid();
+    for attempt in ["regroup 1", "outlive 1"] {
+        puppet.tell(attempt);
+        let line = puppet.rig.await_line("puppet", attempt);
+        assert_eq!(line, format!("{attempt}: {EPERM}"));
+    }
+    puppet.rig.run_clock();
+    puppet.does("hang", "hangs");
+    assert_eq!(puppet.host.stop(Duration::from_millis(400)), Vec::<String>::new());
+    assert!(!runs(pid));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! A list of what is refused, not of what is allowed: a plugin may bring any library, and which calls a C library makes
 //! changes with its version.  Refused is what reaches beyond the process, what Landlock cannot see, and what is newer
-//! than this list.
+//! than this list.  Landlock sees files that are opened: mode, owner and attributes take no more than to be the owner's
+//! user, which the agent may be, and so nobody changes them here, not even of files of its own.
 
 use std::collections::BTreeMap;
 
@@ -18,19 +19,31 @@ use crate::plugin::process::sandbox::{Reach, Sandbox};
 
 type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
 
-/// Of other processes, of the system, and of file systems by other ways than their names.
+/// Of other processes, of what all processes of a host share, of whom files belong to, of the system, and of file systems
+/// by other ways than their names.  `setpgid` and `setsid` because by its group a process is ended with all that it started.
 const REFUSED: &[c_long] = &[
     libc::SYS_acct,
     libc::SYS_add_key,
     libc::SYS_adjtimex,
     libc::SYS_bpf,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chmod,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chown,
     libc::SYS_chroot,
     libc::SYS_clock_adjtime,
     libc::SYS_clock_settime,
     libc::SYS_delete_module,
     libc::SYS_fanotify_init,
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    libc::SYS_fchmodat2,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
     libc::SYS_finit_module,
+    libc::SYS_fremovexattr,
     libc::SYS_fsconfig,
+    libc::SYS_fsetxattr,
     libc::SYS_fsmount,
     libc::SYS_fsopen,
     libc::SYS_fspick,
@@ -39,9 +52,19 @@ const REFUSED: &[c_long] = &[
     libc::SYS_kexec_file_load,
     libc::SYS_kexec_load,
     libc::SYS_keyctl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lchown,
+    libc::SYS_lremovexattr,
+    libc::SYS_lsetxattr,
     libc::SYS_mount,
     libc::SYS_mount_setattr,
     libc::SYS_move_mount,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    libc::SYS_msgctl,
+    libc::SYS_msgget,
+    libc::SYS_msgrcv,
+    libc::SYS_msgsnd,
     libc::SYS_name_to_handle_at,
     libc::SYS_open_by_handle_at,
     libc::SYS_open_tree,
@@ -57,11 +80,22 @@ const REFUSED: &[c_long] = &[
     libc::SYS_ptrace,
     libc::SYS_quotactl,
     libc::SYS_reboot,
+    libc::SYS_removexattr,
     libc::SYS_request_key,
+    libc::SYS_semctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
     libc::SYS_setdomainname,
     libc::SYS_sethostname,
     libc::SYS_setns,
+    libc::SYS_setpgid,
+    libc::SYS_setsid,
     libc::SYS_settimeofday,
+    libc::SYS_setxattr,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_shmget,
     libc::SYS_swapoff,
     libc::SYS_swapon,
     libc::SYS_syslog,
@@ -160,12 +194,28 @@ fn refused(sandbox: &Sandbox) -> Result<Rules, BackendError> {
         rules.extend(PROCESSES.iter().map(|call| (*call, Vec::new())));
         clone.push(rule(vec![is(0, Qword, MaskedEq(flag(libc::CLONE_THREAD)), 0)?])?);
         refuse_signals(&mut rules)?;
+        // It would outlive the agent.
+        rules.insert(libc::SYS_prctl, vec![rule(vec![is(0, Dword, Eq, flag(libc::PR_SET_PDEATHSIG))?])?]);
     }
     rules.insert(libc::SYS_clone, clone);
     let own = u64::from(std::process::id());
     // 0 is the caller itself.
     rules.insert(libc::SYS_prlimit64, vec![rule(vec![is(0, Dword, Ne, 0)?, is(0, Dword, Ne, own)?])?]);
     rules.insert(libc::SYS_socket, sockets(sandbox)?);
+    rules.insert(libc::SYS_socketpair, pairs(sandbox)?);
+    Ok(rules)
+}
+
+/// Two streams that only lead to each other.  Datagrams, which this family calls raw ones, too, can be sent to others by
+/// name, whatever their socket is connected to.
+fn pairs(sandbox: &Sandbox) -> Result<Vec<SeccompRule>, BackendError> {
+    let flag = |flag: libc::c_int| u64::from(flag.unsigned_abs());
+    let mut rules = vec![rule(vec![is(0, Dword, Ne, flag(libc::AF_UNIX))?])?];
+    if !sandbox.connect.iter().chain(&sandbox.listen).any(|reach| *reach == Reach::Unix) {
+        for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
+            rules.push(rule(vec![is(1, Dword, MaskedEq(SOCKET_TYPE), flag(kind))?])?);
+        }
+    }
     Ok(rules)
 }
 
@@ -305,6 +355,11 @@ mod tests {
             (libc::SYS_ptrace, 0, EPERM, EPERM),
             (libc::SYS_prlimit64, 0, ALLOW, ALLOW),
             (libc::SYS_prlimit64, 1, EPERM, EPERM),
+            (libc::SYS_prctl, flag(libc::PR_SET_PDEATHSIG), EPERM, ALLOW),
+            (libc::SYS_prctl, flag(libc::PR_SET_NAME), ALLOW, ALLOW),
+            (libc::SYS_setsid, 0, EPERM, EPERM),
+            (libc::SYS_fchmod, 5, EPERM, EPERM),
+            (libc::SYS_shmget, 0, EPERM, EPERM),
             (libc::SYS_openat, 0, ALLOW, ALLOW),
         ] {
             assert_eq!(verdict(&strict, call, [argument, 0, 0]), by_strict, "{call} {argument:#x}");
@@ -337,6 +392,24 @@ mod tests {
                 assert_eq!(found, expected, "{family} {kind} {protocol} under {sandbox:?}");
             }
             assert_eq!(verdict(&Sandbox::default(), libc::SYS_socket, arguments), EPERM);
+        }
+    }
+
+    #[test]
+    fn pairs_of_sockets_lead_to_each_other_only() {
+        let unix = Sandbox { connect: vec![Reach::Unix], ..Sandbox::default() };
+        for (family, kind, by_default, by_unix) in [
+            (libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, ALLOW, ALLOW),
+            (libc::AF_UNIX, libc::SOCK_SEQPACKET, ALLOW, ALLOW),
+            (libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_NONBLOCK, EPERM, ALLOW),
+            (libc::AF_UNIX, libc::SOCK_RAW, EPERM, ALLOW),
+            (libc::AF_TIPC, libc::SOCK_STREAM, EPERM, EPERM),
+        ] {
+            let arguments = [flag(family), flag(kind), 0];
+            for (sandbox, expected) in [(&Sandbox::default(), by_default), (&unix, by_unix)] {
+                let found = verdict(sandbox, libc::SYS_socketpair, arguments);
+                assert_eq!(found, expected, "{family} {kind} under {sandbox:?}");
+            }
         }
     }
 
