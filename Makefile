@@ -36,7 +36,7 @@ MAJOR   := $(firstword $(subst ., ,$(VERSION)))
 LIBRARY := libserialnumberd.so
 PLUGINS := $(subst -,_,$(patsubst plugins/%/Cargo.toml,slnd_%,$(wildcard plugins/*/Cargo.toml)))
 PAGES   := $(wildcard agent/man/*.[1-8] agent/capi/man/*.[1-8] plugin-api/man/*.[1-8])
-DOCS    := README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE agent/core/PROTOCOL.md agent/core/TRUST.md
+DOCS    := README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE agent/core/PROTOCOL.md agent/core/TRUST.md agent/netinfo/DIRECTORY.md
 # `man slnd_agent_check` shows the page of all functions.
 OPEN    := (
 ALIASES := $(shell sed -n '/^typedef/d; s/^\(SLND_API \)\?[a-z].*[ *]\(slnd_[a-z_]*\)$(OPEN).*/\2/p' include/serialnumberd/serialnumberd.h)

@@ -19,6 +19,9 @@
 //! One turn of the loop: all input, then time, then consequences, then output.  The clock is read once a
 //! turn.  What a plugin asks for is queued, so nothing re-enters.
 //!
+//! Beside it, in the same turns, `directory/` answers NetInfo's calls on 658 (`agent/netinfo`), from a tree that is made of
+//! the status when somebody asks.
+//!
 //! The loop is `daemon.rs`'s in a program of our own; in somebody else's it is behind [`embed`].
 
 pub mod cli;

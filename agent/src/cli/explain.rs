@@ -56,9 +56,32 @@ pub(super) fn render(palette: Palette, status: &Status, claim: &ClaimStatus) -> 
     section("Evidence", claim.conflict.as_ref().map(|c| evidence(palette, claim, c)).unwrap_or_default());
     section("What this host can hear", coverage(palette, claim, now));
     section("What happens next", next(palette, claim, now));
+    section("In the directory", directory(status, claim));
     section("What to do", advice(status, claim).iter().map(|a| wrap("  - ", 4, a)).collect());
     section("What nobody can know", limits());
     text
+}
+
+/// Where all of this can be read over the network; nothing if it cannot.
+fn directory(status: &Status, claim: &ClaimStatus) -> String {
+    let directory = &status.directory;
+    if !directory.trouble.is_empty() {
+        return wrap("  ", 2, &format!("{}.", clean(&directory.trouble)));
+    }
+    if !directory.enabled {
+        return String::new();
+    }
+    let allow: Vec<String> = directory.allow.iter().map(|network| clean(network)).collect();
+    let who = if allow.is_empty() { "nobody".to_owned() } else { allow.join(", ") };
+    let text = format!(
+        "NetInfo clients read this at /serialnumbers/{}-{} of tag {} on port {} of this host, as does `serialnumberd \
+         directory`; let in are {who}.",
+        clean(&claim.product),
+        clean(&claim.claim),
+        clean(&directory.tag),
+        directory.port
+    );
+    wrap("  ", 2, &text)
 }
 
 /// The state in plain words.

@@ -25,7 +25,7 @@ pub(super) struct Connection {
     writable: bool,
     /// The peer sends no more; what it asked before is answered.
     ended: bool,
-    /// More calls may be here than one turn carries out.
+    /// Another whole call may be here: a turn carries out only so many, and none while too much waits to be read.
     more: bool,
     /// Nothing can follow: closed with what waits.
     pub(super) broken: bool,
@@ -70,11 +70,6 @@ impl Connection {
         can_go_on && (self.more || (self.readable && !self.ended))
     }
 
-    /// Says whether the turn left calls behind.
-    pub(super) fn leave(&mut self, more: bool) {
-        self.more = more;
-    }
-
     /// When it is closed if nothing more moves.
     pub(super) fn deadline(&self) -> Mono {
         let idle = self.called.after(IDLE);
@@ -113,6 +108,7 @@ impl Connection {
         }
         match self.input.next_record() {
             Ok(call) => {
+                self.more = call.is_some();
                 if call.is_some() {
                     (self.called, self.moved) = (now, now);
                 }

@@ -320,7 +320,6 @@ impl Directory {
             }
         }
         let Some(connection) = self.connections.place(place) else { return };
-        connection.leave(left == 0);
         connection.flush(now);
         let is_late = connection.deadline() <= now;
         if is_late || connection.is_over() {

@@ -4,6 +4,7 @@
 //! for it.  Times are the protocol's shortest; every wait has a bound.
 
 mod claims;
+mod directory;
 mod home;
 mod recording;
 #[path = "../plugins/rig.rs"]
